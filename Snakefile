@@ -1,0 +1,24 @@
+# Source tracing of speech deepfakes: from a corpus to results/report.html. What to run is in config.yaml.
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/protocol.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        "results/report.html",
+        "results/metrics.tsv",
+        "results/classes.tsv",
+        "results/confusion.tsv",
+        "results/summary.tsv",

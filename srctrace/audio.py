@@ -1,0 +1,130 @@
+"""From a file to 4 s of mono 16 kHz int16, and what the file was before."""
+
+import os
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from srctrace.errors import UserError
+
+SAMPLE_RATE = 16_000  # Hz, of everything after decoding
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
+
+SILENCE_FRAME = 0.025  # s
+SILENCE_DEPTH = 40.0  # dB below the loudest frame
+BANDWIDTH_SHARE = 0.99  # of the power
+FLOOR = 1e-5  # of full scale: levels in dB stop at -100
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A decoded file. `samples`: int16, mono, 16 kHz; the rest describes the file as it was."""
+
+    samples: np.ndarray
+    digest: str
+    sample_rate: int
+    channels: int
+    duration: float
+    rms: float
+    peak: float
+    dc: float
+    silence: float
+    bandwidth: float
+
+
+FACTS = ("digest", "sample_rate", "channels", "duration", "rms", "peak", "dc", "silence", "bandwidth")
+"""The fields of a Clip that describe the file: columns of the index of waves."""
+
+
+def decode(path: str | os.PathLike) -> Clip:
+    """Decode a file of any rate, width and number of channels (channels are averaged).
+
+    Raises:
+        UserError: the file is missing, empty, truncated, not audio, has no samples, or holds NaN or infinity.
+    """
+    path = Path(path)
+    _refuse_truncated(path)
+    try:
+        native, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        expected = soundfile.info(path).frames
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{path}: cannot be read as audio ({error.error_string.rstrip('.')})") from None
+    if len(native) == 0:
+        raise UserError(f"{path}: the file has no samples: remove it from the corpus")
+    if len(native) < expected:
+        raise UserError(f"{path}: truncated: {len(native)} of {expected} samples could be read: fetch it again")
+    if not np.isfinite(native).all():
+        raise UserError(f"{path}: holds NaN or infinity: make it again or remove it from the corpus")
+    mono = native.mean(axis=1) if native.shape[1] > 1 else native[:, 0]
+    samples = to_int16(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ"))
+    if len(samples) == 0:
+        raise UserError(f"{path}: too short: {len(mono)} samples at {rate} Hz: remove it from the corpus")
+    return Clip(
+        samples=samples,
+        digest=blake2b(samples.tobytes(), digest_size=16).hexdigest(),
+        sample_rate=rate,
+        channels=native.shape[1],
+        duration=len(mono) / rate,
+        rms=decibel(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))),
+        peak=decibel(np.abs(mono).max()),
+        dc=float(np.mean(mono, dtype=np.float64)),
+        silence=_silence(mono, rate),
+        bandwidth=_bandwidth(mono, rate),
+    )
+
+
+def fit(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Exactly `length` samples: a stretch at a drawn offset of a longer signal, or a shorter one repeated."""
+    if len(samples) > length:
+        start = rng.integers(len(samples) - length + 1)
+        return samples[start : start + length]
+    return np.resize(samples, length)
+
+
+def to_int16(signal: np.ndarray) -> np.ndarray:
+    """Float in [-1, 1) to int16, rounded and clipped; int16 read as float comes back unchanged."""
+    return np.clip(np.rint(signal * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def decibel(amplitude: float) -> float:
+    """Level in dB of an amplitude relative to full scale, not below -100."""
+    return 20.0 * float(np.log10(max(float(amplitude), FLOOR)))
+
+
+def _refuse_truncated(path: Path) -> None:
+    """libsndfile reads a WAV file that was cut short without a word: compare the sizes in its header with the file."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
+    if size == 0:
+        raise UserError(f"{path}: the file is empty: fetch it again or remove it from the corpus")
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        declared = int.from_bytes(head[4:8], "little")
+        # Programs that write to a pipe cannot know the size and leave 0 or the largest number.
+        if declared not in (0, 0xFFFFFFFF) and declared + 8 > size + 1:
+            raise UserError(f"{path}: truncated: {size} bytes, but its header says {declared + 8}: fetch it again")
+
+
+def _silence(mono: np.ndarray, rate: int) -> float:
+    frame = max(1, round(SILENCE_FRAME * rate))
+    count = max(1, len(mono) // frame)
+    energy = np.square(mono[: count * frame].reshape(count, -1), dtype=np.float64).mean(axis=1)
+    return float(np.mean(energy <= energy.max() * 10 ** (-SILENCE_DEPTH / 10)))
+
+
+def _bandwidth(mono: np.ndarray, rate: int) -> float:
+    """Averaged over 32 ms frames: one FFT of the whole file would be slow where its length is a large prime."""
+    frame = max(2, round(0.032 * rate))
+    padded = np.pad(mono, (0, -len(mono) % frame)).reshape(-1, frame)
+    power = np.square(np.abs(np.fft.rfft(padded * np.hanning(frame), axis=1))).sum(axis=0)
+    total = power.sum()
+    if total == 0.0:
+        return 0.0
+    return float(np.searchsorted(np.cumsum(power), BANDWIDTH_SHARE * total) * rate / frame)

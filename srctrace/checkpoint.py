@@ -1,0 +1,75 @@
+"""A trained model on disk: `model.safetensors`, and `model.json` with all that is needed to use it.
+
+The JSON freezes the architecture, its sizes, the label map, how the features are made, and where the model comes from.
+Nothing is ever read from a file name, and no pickle is loaded.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors.torch import load, save
+
+from srctrace.errors import UserError
+from srctrace.files import atomic_path
+from srctrace.model import SourceTracer
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `model.json` holds, beside the digest of the weights."""
+
+    system: str
+    frontend: dict  # name and options of the front-end
+    n_features: int
+    backend: str
+    sizes: dict
+    sources: list[str]  # the label map: index in the logits to source
+    training: dict  # options, condition, seed, and what was reached
+    provenance: dict  # versions and hashes
+
+
+def build(description: Description) -> SourceTracer:
+    """The model, with fresh weights."""
+    return SourceTracer(description.n_features, len(description.sources), description.backend, description.sizes)
+
+
+def save_checkpoint(folder: str | os.PathLike, state: dict, description: Description) -> None:
+    """Write both files, the description last: where it exists, the weights are whole."""
+    weights = save({name: tensor.contiguous() for name, tensor in state.items()})
+    content = {**asdict(description), "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    with atomic_path(Path(folder) / WEIGHTS) as temporary:
+        temporary.write_bytes(weights)
+    with atomic_path(Path(folder) / DESCRIPTION) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def load_checkpoint(folder: str | os.PathLike) -> tuple[SourceTracer, Description]:
+    """The model in evaluation mode, and its description.
+
+    Raises:
+        UserError: a file is missing or damaged, or the two do not belong together.
+    """
+    folder = Path(folder)
+    again = "delete the folder's model files and train again"
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text())
+        digest = content.pop("weights_sha256")
+        description = Description(**content)
+        weights = (folder / WEIGHTS).read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{error.filename}: no such file: a model is a folder with {WEIGHTS} and {DESCRIPTION}"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / DESCRIPTION}: damaged ({error}): {again}") from None
+    if hashlib.sha256(weights).hexdigest() != digest:
+        raise UserError(f"{folder / WEIGHTS}: damaged, or not the weights that {DESCRIPTION} describes: {again}")
+    model = build(description)
+    model.load_state_dict(load(weights))
+    return model.eval(), description

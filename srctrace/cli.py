@@ -1,0 +1,285 @@
+"""The command line: `srctrace COMMAND …`, one subcommand per step of the workflow.
+
+Thin: parse, call, exit status. 0 is success, 2 is something wrong that the user can mend (one message, no traceback).
+Modules are imported by the command that needs them, so that a step without torch runs without torch.
+"""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from srctrace import __version__
+from srctrace.errors import UserError
+from srctrace.options import add_flags, from_flags
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], Callable[[argparse.Namespace], None]]]] = {}
+
+
+def command(name: str, summary: str):
+    """Register a function that adds a command's arguments to a parser and returns what runs it."""
+
+    def register(function):
+        COMMANDS[name] = (summary, function)
+        return function
+
+    return register
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(prog="srctrace", description="Source tracing of speech deepfakes.")
+    parser.add_argument("--version", action="version", version=f"srctrace {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (summary, define) in COMMANDS.items():
+        subparser = commands.add_parser(name, help=summary, description=summary)
+        if argv[:1] == [name]:  # the others' modules are not needed
+            subparser.set_defaults(run=define(subparser))
+    arguments = parser.parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except UserError as error:
+        print(f"srctrace {argv[0]}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        print(f"srctrace {argv[0]}: {error.strerror}{where}: nothing half-written was kept; run again", file=sys.stderr)
+        return 2
+    return 0
+
+
+@command("speak", "speak the built-in corpus in one language")
+def _speak(parser: argparse.ArgumentParser):
+    from srctrace.corpora.builtin import BuiltinOptions, speak
+
+    parser.add_argument("--language", required=True)
+    parser.add_argument("--sources", nargs="+", required=True, help="in-set sources")
+    parser.add_argument("--out-of-set", nargs="*", default=[], help="sources that are never trained on")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("--table", type=Path, required=True, help="table of what was spoken")
+    parser.add_argument("--processes", type=int, default=1)
+    add_flags(parser, BuiltinOptions)
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.manifest import write_manifest
+
+        options = from_flags(BuiltinOptions, arguments)
+        rows = speak(
+            arguments.language, arguments.sources, arguments.out_of_set, arguments.root, options, arguments.processes
+        )
+        write_manifest(arguments.table, rows)
+
+    return run
+
+
+@command("make-noise", "make the built-in noise bank, laid out as MUSAN and RIRS_NOISES are")
+def _make_noise(parser: argparse.ArgumentParser):
+    from srctrace.corpora.builtin import BuiltinOptions, make_noise
+
+    parser.add_argument("--root", type=Path, required=True, help="folder that gets musan/ and rirs/")
+    parser.add_argument("--processes", type=int, default=1)
+    add_flags(parser, BuiltinOptions)
+    return lambda arguments: make_noise(arguments.root, from_flags(BuiltinOptions, arguments), arguments.processes)
+
+
+@command("scan", "list a corpus's utterances in a manifest")
+def _scan(parser: argparse.ArgumentParser):
+    from srctrace import manifest
+
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--folder", type=Path, help="a folder LANGUAGE/SOURCE/…/*.wav")
+    kind.add_argument("--tables", type=Path, nargs="+", help="tables with path, language and source")
+    parser.add_argument("--languages", nargs="+", required=True)
+    parser.add_argument("--sources", nargs="+", required=True)
+    parser.add_argument("--out-of-set", nargs="*", default=[])
+    parser.add_argument("--out", type=Path, required=True)
+
+    def run(arguments: argparse.Namespace) -> None:
+        if arguments.folder:
+            rows = manifest.scan_folder(arguments.folder, arguments.languages)
+        else:
+            rows = manifest.read_corpus_tables(arguments.tables, arguments.languages)
+        manifest.write_manifest(arguments.out, manifest.build_manifest(rows, arguments.sources, arguments.out_of_set))
+
+    return run
+
+
+@command("decode", "decode one language's audio into a packed set of waveforms")
+def _decode(parser: argparse.ArgumentParser):
+    from srctrace.waves import pack_waves
+
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--language", required=True)
+    parser.add_argument("--root", type=Path, required=True, help="folder that paths are relative to")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seed", type=int, default=0, help="draws the offsets of crops")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True)
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.manifest import read_manifest
+
+        rows = [row for row in read_manifest(arguments.manifest) if row["language"] == arguments.language]
+        pack_waves(rows, arguments.root, arguments.out, arguments.seconds, arguments.seed, arguments.threads)
+
+    return run
+
+
+@command("pack-noise", "decode noise and impulse responses into one bank, and split it")
+def _pack_noise(parser: argparse.ArgumentParser):
+    from srctrace.augment import pack_bank
+
+    parser.add_argument("--musan", type=Path, required=True, help="folder with noise/, music/ and speech/")
+    parser.add_argument("--rirs", type=Path, required=True, help="folder of impulse responses")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True)
+    return lambda arguments: pack_bank(
+        arguments.musan, arguments.rirs, arguments.out, arguments.seed, arguments.threads
+    )
+
+
+@command("split", "deal utterances into train, dev and eval; refuse leaks")
+def _split(parser: argparse.ArgumentParser):
+    from srctrace.protocol import COLUMNS, SplitOptions, assign, refuse_leaks
+
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--waves", type=Path, nargs="+", required=True, help="indices of decoded audio")
+    parser.add_argument("--sources", nargs="+", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    add_flags(parser, SplitOptions)
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.manifest import read_manifest
+        from srctrace.tables import read_table, write_table
+
+        rows = assign(read_manifest(arguments.manifest), arguments.sources, from_flags(SplitOptions, arguments))
+        digests = {
+            row["utterance"]: row["digest"]
+            for path in arguments.waves
+            for row in read_table(path, ["utterance", "digest"])
+        }
+        refuse_leaks(rows, str(arguments.manifest), digests)
+        write_table(arguments.out, COLUMNS, rows)
+
+    return run
+
+
+@command("list-conditions", "write a protocol's split lists, one per condition")
+def _list_conditions(parser: argparse.ArgumentParser):
+    from srctrace.protocol import read_split, write_conditions
+
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--conditions", nargs="+", required=True, help="NAME=LANGUAGE,LANGUAGE…")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets NAME.tsv")
+
+    def run(arguments: argparse.Namespace) -> None:
+        pairs = (text.split("=", 1) for text in arguments.conditions)
+        conditions = {name: languages.split(",") for name, languages in pairs}
+        write_conditions(read_split(arguments.split), conditions, arguments.out)
+
+    return run
+
+
+@command("extract", "compute the LFCCs of every variant of one language")
+def _extract(parser: argparse.ArgumentParser):
+    from srctrace.features import pack_features
+    from srctrace.frontends.lfcc import LfccOptions
+
+    parser.add_argument("--waves", type=Path, required=True)
+    parser.add_argument("--bank", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--variants", nargs="+", required=True)
+    parser.add_argument("--seed", type=int, default=0, help="draws the augmentation")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True)
+    add_flags(parser, LfccOptions)
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.protocol import read_split
+
+        split_of = {row["utterance"]: row["split"] for row in read_split(arguments.split)}
+        pack_features(
+            arguments.waves,
+            arguments.bank,
+            split_of,
+            arguments.out,
+            from_flags(LfccOptions, arguments),
+            arguments.variants,
+            arguments.seed,
+            arguments.threads,
+        )
+
+    return run
+
+
+@command("train", "train one system on one condition with one seed")
+def _train(parser: argparse.ArgumentParser):
+    from srctrace.train import TrainOptions, train
+
+    parser.add_argument("--features", type=Path, required=True, help="folder of feature stores")
+    parser.add_argument("--split", type=Path, required=True, help="the train condition's split list")
+    parser.add_argument("--system", required=True)
+    parser.add_argument("--sizes", nargs="*", default=[], metavar="NAME=VALUE", help="sizes of the back-end")
+    parser.add_argument("--sources", nargs="+", required=True, help="the label map")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    add_flags(parser, TrainOptions)
+
+    def run(arguments: argparse.Namespace) -> None:
+        train(
+            arguments.features,
+            arguments.split,
+            arguments.out,
+            arguments.system,
+            _sizes(arguments.sizes),
+            arguments.sources,
+            arguments.seed,
+            from_flags(TrainOptions, arguments),
+            arguments.device,
+            arguments.threads,
+        )
+
+    return run
+
+
+@command("score", "score one model on the test conditions")
+def _score(parser: argparse.ArgumentParser):
+    from srctrace.score import score
+
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--features", type=Path, required=True, help="folder of feature stores")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the test conditions' split lists")
+    parser.add_argument("--variants", nargs="+", required=True)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets one table per test condition")
+    return lambda arguments: score(
+        arguments.model,
+        arguments.features,
+        arguments.splits,
+        arguments.variants,
+        arguments.out,
+        arguments.device,
+        arguments.threads,
+    )
+
+
+def _sizes(pairs: Sequence[str]) -> dict[str, object]:
+    """`width=16` to {"width": 16}: values are JSON."""
+    import json
+
+    sizes = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            sizes[name] = json.loads(value)
+        except ValueError:
+            raise UserError(f"--sizes {pair}: expected NAME=VALUE with a number, true or false as the value") from None
+    return sizes

@@ -1,0 +1,56 @@
+"""The config of a run: checked against its schema, with defaults filled in."""
+
+import copy
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, relevance
+
+from srctrace import grid
+
+
+def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
+    """The config with every key of the schema present.
+
+    Raises:
+        grid.ConfigError: a key is unknown, missing, or of the wrong type or value; the message names it.
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=relevance)
+    if errors:
+        raise grid.ConfigError(_message(errors[-1]))
+    filled = _fill(copy.deepcopy(dict(config)), schema)
+    grid.check(filled)
+    return filled
+
+
+def _fill(value: object, schema: Mapping) -> object:
+    if isinstance(value, dict):
+        for key, below in schema.get("properties", {}).items():
+            if key not in value and "default" in below:
+                value[key] = copy.deepcopy(below["default"])
+            if key in value:
+                value[key] = _fill(value[key], below)
+    return value
+
+
+def _message(error: ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        name = f"{where}.{unknown}" if where else unknown
+        close = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        return f"{name}: unknown key: {hint}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        name = f"{where}.{missing}" if where else missing
+        about = error.schema["properties"][missing].get("description", "")
+        return f"{name}: missing: {about}"
+    about = error.schema.get("description", "")
+    return f"{where}: {error.message}" + (f" ({about})" if about else "")

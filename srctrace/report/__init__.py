@@ -1,0 +1,1 @@
+"""The report: figures, and one page for a person. Import its modules; `names` alone needs no package."""

@@ -1,0 +1,311 @@
+"""Training: one model on one condition with one seed.
+
+Every random draw is addressed by (seed, epoch, step), so a run that was interrupted goes on to the same weights, bit
+for bit, as one that was not (on the same machine, with the same number of threads).
+"""
+
+import hashlib
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from srctrace import provenance
+from srctrace.checkpoint import Description, build, save_checkpoint
+from srctrace.device import prepare
+from srctrace.errors import UserError
+from srctrace.files import atomic_path
+from srctrace.grid import split_system
+from srctrace.metrics import macro_f1
+from srctrace.model import SourceTracer
+from srctrace.protocol import read_split
+from srctrace.rng import address_key, generator
+from srctrace.tables import write_table
+from srctrace.trials import FeatureSets, Trial, batches, cropped, labels
+
+HISTORY = ("epoch", "train_loss", "dev_loss", "dev_macro_f1", "lr", "seconds")
+SAVE_SECONDS = 600  # a long epoch is saved in between too
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The recipe. Defaults are ours; `config/mcl-mlaad.yaml` has the published one."""
+
+    epochs: int = field(default=12, metadata={"help": "passes over the training trials"})
+    batch_size: int = field(default=32, metadata={"help": "trials in a step"})
+    lr: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
+    weight_decay: float = field(default=1e-4, metadata={"help": "L2 penalty, as in Adam"})
+    schedule: str = field(default="cosine", metadata={"help": "cosine: to 0 over the run; halve: see halve_every"})
+    halve_every: int = field(default=10, metadata={"help": "epochs between halvings of lr, with schedule halve"})
+    mixup: float = field(default=0.0, metadata={"help": "alpha of mixup, the mixed copy joins the batch; 0: none"})
+    select: str = field(default="macro_f1", metadata={"help": "the epoch kept: best dev macro_f1, or lowest dev loss"})
+    crop_frames: int = field(default=0, metadata={"help": "train on stretches of so many frames; 0: whole"})
+    variants: tuple[str, ...] = field(default=("clean",), metadata={"help": "variants to train on and to select by"})
+
+
+@dataclass
+class Progress:
+    """What a run has reached: all that `last.ckpt` must hold beside the weights."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    history: list = field(default_factory=list)
+    best_score: list = field(default_factory=list)
+    best_epoch: int = 0
+    best_weights: dict = field(default_factory=dict)
+
+
+def train(
+    features: str | os.PathLike,
+    split: str | os.PathLike,
+    folder: str | os.PathLike,
+    system: str,
+    sizes: dict,
+    sources: Sequence[str],
+    seed: int,
+    options: TrainOptions,
+    device: str = "cpu",
+    threads: int = 1,
+) -> None:
+    """Train a model on the train rows of `split`, keep the best epoch on its dev rows, and write it into `folder`.
+
+    `folder/last-<key>.ckpt` is there while the run lasts, and is taken up by a later run with the same inputs.
+
+    Raises:
+        UserError: an input is missing or damaged, a split is empty, or the loss is not finite.
+        SystemExit: with status 128 + signal after SIGTERM or SIGINT, once the state is saved.
+    """
+    device = prepare(device, threads)
+    rows = read_split(split)
+    sets = FeatureSets.open(features, sorted({row["language"] for row in rows}))
+    trials = {
+        name: sets.trials([row for row in rows if row["split"] == name], options.variants, sources)
+        for name in ("train", "dev")
+    }
+    for name, found in trials.items():
+        if not found:
+            raise UserError(f"{split}: no {name} rows")
+    description = Description(
+        system=system,
+        frontend=sets.made,
+        n_features=sets.stores[rows[0]["language"]].array.shape[1],
+        backend=split_system(system)[1],
+        sizes=sizes,
+        sources=list(sources),
+        training={
+            **asdict(options),
+            "condition": Path(split).stem,
+            "seed": seed,
+            "threads": threads,
+            "device": device.type,
+        },
+        provenance={
+            "split_sha256": provenance.sha256(split),
+            "features_crc32": {language: _index_digest(store) for language, store in sets.stores.items()},
+            "versions": provenance.versions(),
+        },
+    )
+    folder = Path(folder)
+    key = hashlib.sha256(json.dumps(asdict(description), sort_keys=True).encode()).hexdigest()[:12]
+    run = _Run(description, options, trials, seed, folder / f"last-{key}.ckpt", device)
+    run.train()
+    reached = {"best_epoch": run.progress.best_epoch, **run.progress.history[run.progress.best_epoch - 1]}
+    del reached["seconds"]  # a model's files are the same every time
+    save_checkpoint(
+        folder,
+        run.progress.best_weights,
+        Description(**{**asdict(description), "training": {**description.training, "reached": reached}}),
+    )
+    write_table(folder / "history.tsv", HISTORY, run.progress.history)
+    for stale in folder.glob("last-*.ckpt"):
+        stale.unlink()
+
+
+class _Run:
+    """One training run: the model, its optimiser, and how far it is."""
+
+    def __init__(
+        self,
+        description: Description,
+        options: TrainOptions,
+        trials: dict[str, list[Trial]],
+        seed: int,
+        last: Path,
+        device: torch.device,
+    ):
+        self.options, self.trials, self.seed, self.last = options, trials, seed, last
+        self.n_sources = len(description.sources)
+        self.device = device
+        torch.manual_seed(_torch_seed(seed, "weights"))
+        self.model = build(description).to(device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+        self.steps = -(-len(trials["train"]) // options.batch_size)
+        self.progress = Progress()
+        self.interrupted = 0  # the signal that asked to stop
+        if not self._resume():
+            self.model.fit_standardisation(*_statistics(trials["train"]))
+
+    def train(self) -> None:
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        bar = tqdm(
+            desc="train",
+            unit="utterance",
+            total=self.options.epochs * len(self.trials["train"]),
+            initial=self.progress.epoch * len(self.trials["train"]),
+            mininterval=1,
+        )
+        try:
+            while self.progress.epoch < self.options.epochs:
+                self._epoch(bar)
+                self._save()
+        finally:
+            bar.close()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _epoch(self, bar: tqdm) -> None:
+        state = self.progress
+        number = state.epoch + 1
+        began = saved = time.monotonic()
+        order = generator(self.seed, "order", number).permutation(len(self.trials["train"]))
+        self.model.train()
+        while state.step < self.steps:
+            lr = self._set_learning_rate()
+            chunk = order[state.step * self.options.batch_size : (state.step + 1) * self.options.batch_size]
+            batch = [self.trials["train"][index] for index in chunk]
+            loss = self._step(batch, number, state.step)
+            state.step += 1
+            state.loss_sum += loss * len(batch)
+            bar.update(len(batch))
+            bar.set_postfix(epoch=number, loss=f"{loss:.3f}", dev_f1=_last(state.history, "dev_macro_f1"))
+            if self.interrupted or time.monotonic() - saved > SAVE_SECONDS:
+                saved = time.monotonic()
+                self._save()
+            if self.interrupted:
+                raise SystemExit(128 + self.interrupted)
+        dev_loss, dev_f1 = evaluate(self.model, self.trials["dev"], self.options.batch_size, self.device)
+        score = [-dev_loss] if self.options.select == "loss" else [dev_f1, -dev_loss]
+        state.history.append(
+            {
+                "epoch": number,
+                "train_loss": state.loss_sum / len(self.trials["train"]),
+                "dev_loss": dev_loss,
+                "dev_macro_f1": dev_f1,
+                "lr": lr,
+                "seconds": time.monotonic() - began,
+            }
+        )
+        if not state.best_score or score > state.best_score:
+            state.best_score, state.best_epoch = score, number
+            state.best_weights = {name: tensor.cpu().clone() for name, tensor in self.model.state_dict().items()}
+        state.epoch, state.step, state.loss_sum = number, 0, 0.0
+
+    def _step(self, batch: list[Trial], epoch: int, step: int) -> float:
+        torch.manual_seed(_torch_seed(self.seed, "step", epoch, step))
+        inputs = cropped(batch, self.options.crop_frames, self.seed, "crop", epoch).to(self.device)
+        targets = labels(batch).to(self.device)
+        if self.options.mixup:
+            inputs, targets = self._mixed(inputs, targets, epoch, step)
+        _, logits = self.model(inputs)
+        loss = functional.cross_entropy(logits, targets)
+        if not torch.isfinite(loss):
+            raise UserError(f"training: the loss is {loss.item()} in epoch {epoch}, step {step}: lower train.lr")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def _mixed(self, inputs: Tensor, targets: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """The batch, followed by its mixup copy (Zhang 2018); targets become probabilities."""
+        rng = generator(self.seed, "mixup", epoch, step)
+        share = float(rng.beta(self.options.mixup, self.options.mixup))
+        partner = torch.from_numpy(rng.permutation(len(inputs))).to(self.device)
+        one_hot = functional.one_hot(targets, self.n_sources).float()
+        mixed = share * inputs + (1 - share) * inputs[partner]
+        return torch.cat([inputs, mixed]), torch.cat([one_hot, share * one_hot + (1 - share) * one_hot[partner]])
+
+    def _set_learning_rate(self) -> float:
+        state, options = self.progress, self.options
+        if options.schedule == "halve":
+            lr = options.lr * 0.5 ** (state.epoch // options.halve_every)
+        else:
+            done = (state.epoch + state.step / self.steps) / options.epochs
+            lr = options.lr * 0.5 * (1 + float(np.cos(np.pi * done)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _on_signal(self, number: int, _: object) -> None:
+        self.interrupted = number
+
+    def _save(self) -> None:
+        content = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+        }
+        with atomic_path(self.last) as temporary:
+            torch.save(content, temporary)
+
+    def _resume(self) -> bool:
+        try:
+            content = torch.load(self.last, weights_only=True, map_location=self.device)
+        except FileNotFoundError:
+            return False
+        except Exception as error:  # whatever is wrong with it, it is only a saving of time
+            tqdm.write(f"{self.last}: damaged ({error}): training from the start")
+            return False
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.progress = Progress(**content["progress"])
+        tqdm.write(f"resuming in epoch {self.progress.epoch + 1}, step {self.progress.step}")
+        return True
+
+
+def evaluate(
+    model: SourceTracer, trials: Sequence[Trial], batch_size: int, device: torch.device
+) -> tuple[float, float]:
+    """Mean cross-entropy and macro-F1 of `model` on `trials`."""
+    model.eval()
+    loss, predicted = 0.0, []
+    with torch.inference_mode():
+        for inputs, targets in batches(trials, batch_size):
+            _, logits = model(inputs.to(device))
+            loss += functional.cross_entropy(logits, targets.to(device), reduction="sum").item()
+            predicted += logits.argmax(dim=1).tolist()
+    return loss / len(trials), macro_f1([trial.label for trial in trials], predicted)
+
+
+def _statistics(trials: Sequence[Trial]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each coefficient over all frames of all trials, `(n_features,)` each, summed in float64."""
+    count, total, square = 0, 0.0, 0.0
+    for trial in trials:
+        features = trial.features().astype(np.float64)
+        count += features.shape[1]
+        total = total + features.sum(axis=1)
+        square = square + np.square(features).sum(axis=1)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(square / count - mean**2, 0))
+    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+
+
+def _torch_seed(*address: str | int) -> int:
+    return address_key(*address) % 2**63
+
+
+def _index_digest(store) -> str:
+    return hashlib.sha256(" ".join(row["crc32"] for row in store.rows).encode()).hexdigest()
+
+
+def _last(history: list, column: str) -> str:
+    return f"{history[-1][column]:.3f}" if history else "-"

@@ -1,0 +1,91 @@
+# The corpus: speak the built-in one, or find the user's; then list its utterances.
+
+if CORPUS["type"] == "builtin":
+
+    rule speak:
+        output:
+            table=f"{CORPUS['path']}/{{language}}.tsv",
+            speech=directory(f"{CORPUS['path']}/speech/{{language}}"),
+        params:
+            sources=CORPUS["sources"],
+            out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
+            options=flags(config["builtin"]),
+            root=CORPUS["path"],
+        log:
+            "results/logs/speak/{language}.log",
+        benchmark:
+            "results/benchmarks/speak/{language}.tsv"
+        container:
+            config["containers"]["preprocess"]
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=20,
+            gpu=0,
+        shell:
+            "srctrace speak --language {wildcards.language} --sources {params.sources} {params.out_of_set}"
+            " {params.options} --root {params.root} --table {output.table} --processes {threads} 2> {log}"
+
+
+def noise_folders():
+    """The user's MUSAN and impulse responses, or the built-in ones."""
+    return {
+        kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")
+    }
+
+
+if not (config["noise"]["musan"] and config["noise"]["rirs"]):
+
+    rule make_noise:
+        output:
+            musan=directory("data/builtin/musan"),
+            rirs=directory("data/builtin/rirs"),
+        params:
+            options=flags(config["builtin"]),
+        log:
+            "results/logs/make_noise.log",
+        benchmark:
+            "results/benchmarks/make_noise/all.tsv"
+        container:
+            config["containers"]["preprocess"]
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=20,
+            gpu=0,
+        shell:
+            "srctrace make-noise --root data/builtin {params.options} --processes {threads} 2> {log}"
+
+
+rule scan:
+    input:
+        {
+            "builtin": expand(f"{CORPUS['path']}/{{language}}.tsv", language=LANGUAGES),
+            "table": [CORPUS["table"]] if CORPUS["table"] else [],
+            "folder": [],
+        }[CORPUS["type"]],
+    output:
+        f"results/{CORPUS['name']}/manifest.tsv",
+    params:
+        source=(
+            f"--folder {CORPUS['path']}"
+            if CORPUS["type"] == "folder"
+            else lambda wildcards, input: f"--tables {input}"
+        ),
+        languages=LANGUAGES,
+        sources=CORPUS["sources"],
+        out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
+    log:
+        "results/logs/scan.log",
+    benchmark:
+        "results/benchmarks/scan/all.tsv"
+    container:
+        config["containers"]["preprocess"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+        gpu=0,
+    shell:
+        "srctrace scan {params.source} --languages {params.languages} --sources {params.sources}"
+        " {params.out_of_set} --out {output} 2> {log}"

@@ -1,0 +1,81 @@
+# Decode once, split the noise, compute the features of every variant.
+
+WAVES = f"results/{CORPUS['name']}/waves"
+FEATURES = f"results/{CORPUS['name']}/features/lfcc"
+
+
+rule decode:
+    input:
+        manifest=f"results/{CORPUS['name']}/manifest.tsv",
+        speech=f"{CORPUS['path']}/speech/{{language}}" if CORPUS["type"] == "builtin" else [],
+    output:
+        multiext(f"{WAVES}/{{language}}", ".npy", ".tsv"),
+    params:
+        root=CORPUS["path"],
+        seconds=config["seconds"],
+        seed=config["protocol_seed"],
+    log:
+        "results/logs/decode/{language}.log",
+    benchmark:
+        "results/benchmarks/decode/{language}.tsv"
+    container:
+        config["containers"]["preprocess"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+        gpu=0,
+    shell:
+        "srctrace decode --manifest {input.manifest} --language {wildcards.language} --root {params.root}"
+        " --seconds {params.seconds} --seed {params.seed} --threads {threads} --out {output[0]} 2> {log}"
+
+
+rule pack_noise:
+    input:
+        **noise_folders(),
+    output:
+        multiext("results/noise/bank", ".npy", ".tsv"),
+    params:
+        seed=config["protocol_seed"],
+    log:
+        "results/logs/pack_noise.log",
+    benchmark:
+        "results/benchmarks/pack_noise/all.tsv"
+    container:
+        config["containers"]["preprocess"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+        gpu=0,
+    shell:
+        "srctrace pack-noise --musan {input.musan} --rirs {input.rirs} --seed {params.seed}"
+        " --threads {threads} --out {output[0]} 2> {log}"
+
+
+rule extract:
+    input:
+        waves=multiext(f"{WAVES}/{{language}}", ".npy", ".tsv"),
+        bank=multiext("results/noise/bank", ".npy", ".tsv"),
+        split=f"results/{CORPUS['name']}/split.tsv",
+    output:
+        multiext(f"{FEATURES}/{{language}}", ".npy", ".tsv", ".json"),
+    params:
+        variants=config["variants"],
+        seed=config["protocol_seed"],
+        options=flags(config["lfcc"]),
+    log:
+        "results/logs/extract/{language}.log",
+    benchmark:
+        "results/benchmarks/extract/{language}.tsv"
+    container:
+        config["containers"]["preprocess"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+        gpu=0,
+    shell:
+        "srctrace extract --waves {input.waves[0]} --bank {input.bank[0]} --split {input.split}"
+        " --variants {params.variants} --seed {params.seed} {params.options} --threads {threads}"
+        " --out {output[0]} 2> {log}"
