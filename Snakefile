@@ -15,10 +15,10 @@ include: "workflow/rules/report.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         "results/report.html",
         "results/metrics.tsv",
         "results/classes.tsv",
         "results/confusion.tsv",
         "results/summary.tsv",
+    localrule: True

@@ -271,6 +271,48 @@ def _score(parser: argparse.ArgumentParser):
     )
 
 
+@command("measure", "metrics of one model, from its scores")
+def _measure(parser: argparse.ArgumentParser):
+    from srctrace.metrics import MODEL_COLUMNS, measure
+
+    for column in MODEL_COLUMNS:
+        parser.add_argument(f"--{column}", required=True, help=f"the model's {column}, for the tables")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="scores, one table per test condition")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the split lists, in the same order")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets the tables")
+
+    def run(arguments: argparse.Namespace) -> None:
+        if [path.name for path in arguments.scores] != [path.name for path in arguments.splits]:
+            raise UserError("--scores and --splits must name the same test conditions in the same order")
+        tests = {path.stem: (path, split) for path, split in zip(arguments.scores, arguments.splits, strict=True)}
+        measure({column: getattr(arguments, column) for column in MODEL_COLUMNS}, tests, arguments.out)
+
+    return run
+
+
+@command("collect", "put the metrics, classes or confusion tables of all models into one")
+def _collect(parser: argparse.ArgumentParser):
+    from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, collect
+
+    columns = {"metrics": METRICS_COLUMNS, "classes": CLASSES_COLUMNS, "confusion": CONFUSION_COLUMNS}
+    parser.add_argument("kind", choices=sorted(columns))
+    parser.add_argument("tables", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    return lambda arguments: collect(arguments.tables, columns[arguments.kind], arguments.out)
+
+
+@command("summarise", "mean and deviation over seeds")
+def _summarise(parser: argparse.ArgumentParser):
+    from srctrace.metrics import METRICS_COLUMNS, SUMMARY_COLUMNS, summarise
+    from srctrace.tables import read_table, write_table
+
+    parser.add_argument("metrics", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    return lambda arguments: write_table(
+        arguments.out, SUMMARY_COLUMNS, summarise(read_table(arguments.metrics, METRICS_COLUMNS))
+    )
+
+
 def _sizes(pairs: Sequence[str]) -> dict[str, object]:
     """`width=16` to {"width": 16}: values are JSON."""
     import json

@@ -150,20 +150,20 @@ def bootstrap_interval(
         address: what the randomness is keyed by: two cells with different addresses are independent.
 
     Returns:
-        Low and high, with the macro-F1 of `trials` between them.
+        Low and high, with the macro-F1 of `scores` between them.
 
     Raises:
         UserError: see `evaluate`.
     """
-    point = evaluate(trials.label, trials.predicted, sources).macro_f1
-    clusters = {"utterances": trials.utterance}
-    if (trials.speaker != "").any():
-        alone = np.char.add("\x1f", trials.utterance)  # cannot be a speaker: no table holds this character
-        clusters["speakers"] = np.where(trials.speaker == "", alone, trials.speaker)
+    point = evaluate(scores.label, scores.predicted, sources).macro_f1
+    clusters = {"utterances": scores.utterance}
+    if (scores.speaker != "").any():
+        alone = np.char.add("\x1f", scores.utterance)  # cannot be a speaker: no table holds this character
+        clusters["speakers"] = np.where(scores.speaker == "", alone, scores.speaker)
     ends = [point]
     for kind, cluster in clusters.items():
         rng = generator("bootstrap", kind, *address)
-        ends.extend(_cluster_interval(trials, cluster, sources, rng, replicates, confidence))
+        ends.extend(_cluster_interval(scores, cluster, sources, rng, replicates, confidence))
     return min(ends), min(1.0, max(ends))  # rounding may give 1 + 2e-16
 
 
@@ -173,11 +173,11 @@ def cell(scores: Scores, sources: Sequence[str], identity: Mapping[str, object])
     Raises:
         UserError: see `evaluate`.
     """
-    found = evaluate(trials.label, trials.predicted, sources)
-    low, high = bootstrap_interval(trials, sources, [str(identity[column]) for column in CELL_COLUMNS])
+    found = evaluate(scores.label, scores.predicted, sources)
+    low, high = bootstrap_interval(scores, sources, [str(identity[column]) for column in CELL_COLUMNS])
     row = {
         **identity,
-        "n_trials": len(trials),
+        "n_trials": len(scores),
         "macro_f1": found.macro_f1,
         "macro_f1_low": low,
         "macro_f1_high": high,
@@ -187,7 +187,7 @@ def cell(scores: Scores, sources: Sequence[str], identity: Mapping[str, object])
     return row, found
 
 
-def read_scores(scores: str | os.PathLike, split: str | os.PathLike) -> tuple[Scores, tuple[str, ...]]:
+def read_scores(table: str | os.PathLike, split: str | os.PathLike) -> tuple[Scores, tuple[str, ...]]:
     """Trials of a scores table whose true source the model knows, and the sources the model knows.
 
     Args:
@@ -198,16 +198,16 @@ def read_scores(scores: str | os.PathLike, split: str | os.PathLike) -> tuple[Sc
             there; an (utterance, variant) is listed twice; a variant or a predicted source is unknown; a probability
             is not a number from 0 to 1; no trial is left.
     """
-    rows = read_table(scores, SCORES_COLUMNS)
+    rows = read_table(table, SCORES_COLUMNS)
     expected = {row["utterance"]: row for row in read_split(split) if row["split"] == "eval"}
     sources = tuple(column[2:] for column in (rows[0] if rows else ()) if column.startswith("p_"))
     if rows and not sources:
-        raise UserError(f"{scores}: no column p_<source>: one probability per source is expected")
+        raise UserError(f"{table}: no column p_<source>: one probability per source is expected")
     seen = set()
     trials = []
     for row in rows:
         utterance, variant, label, predicted = (row[column] for column in SCORES_COLUMNS)
-        where = f"{scores}: utterance {utterance!r}, variant {variant!r}"
+        where = f"{table}: utterance {utterance!r}, variant {variant!r}"
         if variant not in VARIANTS:
             raise UserError(f"{where}: unknown variant; known: {', '.join(VARIANTS)}")
         if (utterance, variant) in seen:
@@ -225,7 +225,7 @@ def read_scores(scores: str | os.PathLike, split: str | os.PathLike) -> tuple[Sc
         if label in sources:
             trials.append((utterance, expected[utterance]["speaker"], variant, label, predicted))
     if not trials:
-        raise UserError(f"{scores}: no trial of a source the model knows: nothing to evaluate")
+        raise UserError(f"{table}: no trial of a source the model knows: nothing to evaluate")
     return Scores.of(trials), sources
 
 
@@ -248,15 +248,15 @@ def measure(
     """
     metrics, classes, confusion = [], [], []
     first: tuple[str, ...] = ()
-    for test, (scores, split) in tests.items():
-        trials, sources = read_scores(scores, split)
+    for test, (table, split) in tests.items():
+        scores, sources = read_scores(table, split)
         first = first or sources
         if sources != first:
-            raise UserError(f"{scores}: scored over {', '.join(sources)}, another test over {', '.join(first)}")
-        scored = [variant for variant in VARIANTS if (trials.variant == variant).any()]
+            raise UserError(f"{table}: scored over {', '.join(sources)}, another test over {', '.join(first)}")
+        scored = [variant for variant in VARIANTS if (scores.variant == variant).any()]
         for variant in ("all", *scored):
             identity = {**{column: model[column] for column in MODEL_COLUMNS}, "test": test, "variant": variant}
-            row, found = cell(trials.of_variant(variant), sources, identity)
+            row, found = cell(scores.of_variant(variant), sources, identity)
             metrics.append(row)
             classes.extend({**identity, **class_row} for class_row in _class_rows(found))
             confusion.extend({**identity, **pair_row} for pair_row in _pair_rows(found))
@@ -311,13 +311,13 @@ def _cluster_interval(
     confidence: float,
 ) -> tuple[float, float]:
     k = len(sources)
-    label = _codes(trials.label, sources)
+    label = _codes(scores.label, sources)
     names, member = np.unique(cluster, return_inverse=True)
-    pair = label * k + _codes(trials.predicted, sources)
+    pair = label * k + _codes(scores.predicted, sources)
     counts = csr_array((np.ones(len(pair)), (pair, member)), shape=(k * k, len(names)))
 
     size = np.bincount(label, minlength=k).astype(float)
-    extra = size / len(np.unique(trials.utterance))  # trials of one more utterance, spread over the classes
+    extra = size / len(np.unique(scores.utterance))  # trials of one more utterance, spread over the classes
     right = np.diag(extra)
     wrong = (extra / max(k - 1, 1))[:, np.newaxis] * (1 - np.eye(k))
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from srctrace.errors import UserError
+from srctrace.grid import VARIANTS
 
-ALL_VARIANTS = ("clean", "noise", "music", "babble", "reverb")
+
 SAME_OTHER = {"mono": ("mono-lingual", "cross-lingual"), "family": ("same family", "other family")}
 
 
@@ -45,7 +46,7 @@ class Order:
     def of(cls, *lists: object) -> "Order":
         """From lists of the config; what is not a list is passed over."""
         named = [str(name) for names in lists if isinstance(names, list | tuple) for name in names]
-        return cls(tuple(dict.fromkeys((*named, "all", *ALL_VARIANTS))))
+        return cls(tuple(dict.fromkeys((*named, "all", *VARIANTS))))
 
     def rank(self, name: str) -> tuple:
         """A sort key."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import glob
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from srctrace import config as srctrace_config
 from srctrace import grid
-
+from srctrace.report.names import figure_names
 
 try:
     config = srctrace_config.complete(config, workflow.source_path("../schemas/config.schema.yaml"))
@@ -73,7 +74,9 @@ def take_run_lock():
     try:
         fcntl.flock(RUN_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise WorkflowError(f"another run is at work in {os.getcwd()}: wait for it to end, or use another folder") from None
+        raise WorkflowError(
+            f"another run is at work in {os.getcwd()}: wait for it to end, or use another folder"
+        ) from None
 
 
 onstart:

@@ -6,11 +6,6 @@ if CORPUS["type"] == "builtin":
         output:
             table=f"{CORPUS['path']}/{{language}}.tsv",
             speech=directory(f"{CORPUS['path']}/speech/{{language}}"),
-        params:
-            sources=CORPUS["sources"],
-            out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
-            options=flags(config["builtin"]),
-            root=CORPUS["path"],
         log:
             "results/logs/speak/{language}.log",
         benchmark:
@@ -22,6 +17,11 @@ if CORPUS["type"] == "builtin":
             mem_mb=1000,
             runtime=20,
             gpu=0,
+        params:
+            sources=CORPUS["sources"],
+            out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
+            options=flags(config["builtin"]),
+            root=CORPUS["path"],
         shell:
             "srctrace speak --language {wildcards.language} --sources {params.sources} {params.out_of_set}"
             " {params.options} --root {params.root} --table {output.table} --processes {threads} 2> {log}"
@@ -29,9 +29,7 @@ if CORPUS["type"] == "builtin":
 
 def noise_folders():
     """The user's MUSAN and impulse responses, or the built-in ones."""
-    return {
-        kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")
-    }
+    return {kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")}
 
 
 if not (config["noise"]["musan"] and config["noise"]["rirs"]):
@@ -40,8 +38,6 @@ if not (config["noise"]["musan"] and config["noise"]["rirs"]):
         output:
             musan=directory("data/builtin/musan"),
             rirs=directory("data/builtin/rirs"),
-        params:
-            options=flags(config["builtin"]),
         log:
             "results/logs/make_noise.log",
         benchmark:
@@ -53,6 +49,8 @@ if not (config["noise"]["musan"] and config["noise"]["rirs"]):
             mem_mb=1000,
             runtime=20,
             gpu=0,
+        params:
+            options=flags(config["builtin"]),
         shell:
             "srctrace make-noise --root data/builtin {params.options} --processes {threads} 2> {log}"
 
@@ -66,15 +64,6 @@ rule scan:
         }[CORPUS["type"]],
     output:
         f"results/{CORPUS['name']}/manifest.tsv",
-    params:
-        source=(
-            f"--folder {CORPUS['path']}"
-            if CORPUS["type"] == "folder"
-            else lambda wildcards, input: f"--tables {input}"
-        ),
-        languages=LANGUAGES,
-        sources=CORPUS["sources"],
-        out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
     log:
         "results/logs/scan.log",
     benchmark:
@@ -86,6 +75,15 @@ rule scan:
         mem_mb=1000,
         runtime=20,
         gpu=0,
+    params:
+        source=(
+            f"--folder {CORPUS['path']}"
+            if CORPUS["type"] == "folder"
+            else lambda wildcards, input: f"--tables {input}"
+        ),
+        languages=LANGUAGES,
+        sources=CORPUS["sources"],
+        out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
     shell:
         "srctrace scan {params.source} --languages {params.languages} --sources {params.sources}"
         " {params.out_of_set} --out {output} 2> {log}"

@@ -10,18 +10,10 @@ for protocol in config["protocols"]:
             f"score_{protocol}"
         input:
             model=multiext(f"{protocol_model}/model", ".safetensors", ".json"),
-            features=expand(
-                f"{FEATURES}/{{language}}{{suffix}}", language=LANGUAGES, suffix=[".npy", ".tsv", ".json"]
-            ),
+            features=expand(f"{FEATURES}/{{language}}{{suffix}}", language=LANGUAGES, suffix=[".npy", ".tsv", ".json"]),
             splits=expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
         output:
             expand(f"{protocol_model}/scores/{{test}}.tsv", test=conditions(protocol), allow_missing=True),
-        params:
-            model=lambda wildcards, input: str(Path(input.model[0]).parent),
-            features=FEATURES,
-            variants=config["variants"],
-            folder=lambda wildcards, output: str(Path(output[0]).parent),
-            device=config["device"],
         log:
             f"results/logs/score/{protocol}/{{system}}/{{train}}-seed{{seed}}.log",
         benchmark:
@@ -33,6 +25,12 @@ for protocol in config["protocols"]:
             mem_mb=2000,
             runtime=60,
             gpu=1 if GPUS else 0,
+        params:
+            model=lambda wildcards, input: str(Path(input.model[0]).parent),
+            features=FEATURES,
+            variants=config["variants"],
+            folder=lambda wildcards, output: str(Path(output[0]).parent),
+            device=config["device"],
         shell:
             "srctrace score --model {params.model} --features {params.features} --splits {input.splits}"
             " --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
@@ -45,11 +43,6 @@ for protocol in config["protocols"]:
             splits=expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
         output:
             expand(f"{protocol_model}/{{table}}.tsv", table=CELL_TABLES, allow_missing=True),
-        params:
-            sources=CORPUS["sources"],
-            cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
-            bootstrap_seed=config["protocol_seed"],
-            folder=lambda wildcards, output: str(Path(output[0]).parent),
         log:
             f"results/logs/measure/{protocol}/{{system}}/{{train}}-seed{{seed}}.log",
         benchmark:
@@ -61,10 +54,14 @@ for protocol in config["protocols"]:
             mem_mb=1000,
             runtime=20,
             gpu=0,
+        params:
+            sources=CORPUS["sources"],
+            cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
+            bootstrap_seed=config["protocol_seed"],
+            folder=lambda wildcards, output: str(Path(output[0]).parent),
         shell:
             "srctrace measure {params.cell} --system {wildcards.system} --seed {wildcards.seed}"
-            " --train {wildcards.train} --scores {input.scores} --splits {input.splits} --sources {params.sources}"
-            " --bootstrap-seed {params.bootstrap_seed} --out {params.folder} 2> {log}"
+            " --train {wildcards.train} --scores {input.scores} --splits {input.splits} --out {params.folder} 2> {log}"
 
     rule:
         name:
@@ -72,20 +69,11 @@ for protocol in config["protocols"]:
         input:
             manifest=f"results/{CORPUS['name']}/manifest.tsv",
             waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
-            features=expand(
-                f"{FEATURES}/{{language}}{{suffix}}", language=LANGUAGES, suffix=[".npy", ".tsv", ".json"]
-            ),
+            features=expand(f"{FEATURES}/{{language}}{{suffix}}", language=LANGUAGES, suffix=[".npy", ".tsv", ".json"]),
             splits=expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
         output:
             baselines=f"results/{CORPUS['name']}/{protocol}/audit/baselines.tsv",
             findings=f"results/{CORPUS['name']}/{protocol}/audit/findings.tsv",
-        params:
-            features=FEATURES,
-            waves=WAVES,
-            sources=CORPUS["sources"],
-            cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
-            bootstrap_seed=config["protocol_seed"],
-            folder=lambda wildcards, output: str(Path(output[0]).parent),
         log:
             f"results/logs/audit/{protocol}.log",
         benchmark:
@@ -97,6 +85,13 @@ for protocol in config["protocols"]:
             mem_mb=2000,
             runtime=60,
             gpu=0,
+        params:
+            features=FEATURES,
+            waves=WAVES,
+            sources=CORPUS["sources"],
+            cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
+            bootstrap_seed=config["protocol_seed"],
+            folder=lambda wildcards, output: str(Path(output[0]).parent),
         shell:
             "srctrace audit {params.cell} --manifest {input.manifest} --waves {params.waves}"
             " --features {params.features} --splits {input.splits} --sources {params.sources}"
@@ -108,12 +103,12 @@ rule collect:
         lambda wildcards: of_every_model(f"{wildcards.table}.tsv"),
     output:
         "results/{table}.tsv",
-    wildcard_constraints:
-        table="|".join(CELL_TABLES),
     log:
         "results/logs/collect/{table}.log",
     benchmark:
         "results/benchmarks/collect/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(CELL_TABLES),
     container:
         config["containers"]["report"]
     threads: 1
@@ -122,7 +117,7 @@ rule collect:
         runtime=20,
         gpu=0,
     shell:
-        "srctrace collect {input} --out {output} 2> {log}"
+        "srctrace collect {wildcards.table} {input} --out {output} 2> {log}"
 
 
 rule summarise:

@@ -10,10 +10,6 @@ rule decode:
         speech=f"{CORPUS['path']}/speech/{{language}}" if CORPUS["type"] == "builtin" else [],
     output:
         multiext(f"{WAVES}/{{language}}", ".npy", ".tsv"),
-    params:
-        root=CORPUS["path"],
-        seconds=config["seconds"],
-        seed=config["protocol_seed"],
     log:
         "results/logs/decode/{language}.log",
     benchmark:
@@ -25,6 +21,10 @@ rule decode:
         mem_mb=1000,
         runtime=60,
         gpu=0,
+    params:
+        root=CORPUS["path"],
+        seconds=config["seconds"],
+        seed=config["protocol_seed"],
     shell:
         "srctrace decode --manifest {input.manifest} --language {wildcards.language} --root {params.root}"
         " --seconds {params.seconds} --seed {params.seed} --threads {threads} --out {output[0]} 2> {log}"
@@ -35,8 +35,6 @@ rule pack_noise:
         **noise_folders(),
     output:
         multiext("results/noise/bank", ".npy", ".tsv"),
-    params:
-        seed=config["protocol_seed"],
     log:
         "results/logs/pack_noise.log",
     benchmark:
@@ -48,6 +46,8 @@ rule pack_noise:
         mem_mb=1000,
         runtime=120,
         gpu=0,
+    params:
+        seed=config["protocol_seed"],
     shell:
         "srctrace pack-noise --musan {input.musan} --rirs {input.rirs} --seed {params.seed}"
         " --threads {threads} --out {output[0]} 2> {log}"
@@ -60,10 +60,6 @@ rule extract:
         split=f"results/{CORPUS['name']}/split.tsv",
     output:
         multiext(f"{FEATURES}/{{language}}", ".npy", ".tsv", ".json"),
-    params:
-        variants=config["variants"],
-        seed=config["protocol_seed"],
-        options=flags(config["lfcc"]),
     log:
         "results/logs/extract/{language}.log",
     benchmark:
@@ -75,6 +71,10 @@ rule extract:
         mem_mb=1000,
         runtime=120,
         gpu=0,
+    params:
+        variants=config["variants"],
+        seed=config["protocol_seed"],
+        options=flags(config["lfcc"]),
     shell:
         "srctrace extract --waves {input.waves[0]} --bank {input.bank[0]} --split {input.split}"
         " --variants {params.variants} --seed {params.seed} {params.options} --threads {threads}"

@@ -7,10 +7,6 @@ rule split:
         waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
     output:
         f"results/{CORPUS['name']}/split.tsv",
-    params:
-        sources=CORPUS["sources"],
-        seed=config["protocol_seed"],
-        options=flags(config["split"]),
     log:
         "results/logs/split.log",
     benchmark:
@@ -22,6 +18,10 @@ rule split:
         mem_mb=1000,
         runtime=20,
         gpu=0,
+    params:
+        sources=CORPUS["sources"],
+        seed=config["protocol_seed"],
+        options=flags(config["split"]),
     shell:
         "srctrace split --manifest {input.manifest} --waves {input.waves} --sources {params.sources}"
         " --seed {params.seed} {params.options} --out {output} 2> {log}"
@@ -36,11 +36,6 @@ for protocol in config["protocols"]:
             f"results/{CORPUS['name']}/split.tsv",
         output:
             expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
-        params:
-            conditions=[
-                f"{name}={','.join(languages)}" for name, languages in grid.conditions(config, protocol).items()
-            ],
-            folder=f"results/{CORPUS['name']}/{protocol}/splits",
         log:
             f"results/logs/list_conditions/{protocol}.log",
         benchmark:
@@ -52,5 +47,10 @@ for protocol in config["protocols"]:
             mem_mb=1000,
             runtime=20,
             gpu=0,
+        params:
+            conditions=[
+                f"{name}={','.join(languages)}" for name, languages in grid.conditions(config, protocol).items()
+            ],
+            folder=f"results/{CORPUS['name']}/{protocol}/splits",
         shell:
             "srctrace list-conditions --split {input} --conditions {params.conditions} --out {params.folder} 2> {log}"

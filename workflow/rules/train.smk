@@ -22,13 +22,6 @@ rule train:
     output:
         multiext(f"{MODEL}/model", ".safetensors", ".json"),
         f"{MODEL}/history.tsv",
-    params:
-        features=FEATURES,
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
-        sources=CORPUS["sources"],
-        sizes=sizes_of,
-        options=flags(config["train"]),
-        device=config["device"],
     log:
         "results/logs/train/{protocol}/{system}/{train}-seed{seed}.log",
     benchmark:
@@ -40,6 +33,13 @@ rule train:
         mem_mb=2000,
         runtime=240,
         gpu=1 if GPUS else 0,
+    params:
+        features=FEATURES,
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
+        sources=CORPUS["sources"],
+        sizes=sizes_of,
+        options=flags(config["train"]),
+        device=config["device"],
     shell:
         "srctrace train --features {params.features} --split {input.split} --system {wildcards.system}"
         " --sizes {params.sizes} --sources {params.sources} --seed {wildcards.seed} {params.options}"

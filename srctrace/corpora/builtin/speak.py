@@ -4,33 +4,34 @@ Out-of-set sources are dearer, so each speaker says only some of the sentences u
 the carriers.
 """
 
-import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
-from srctrace.corpora.builtin.espeak import SAMPLE_RATE, VOICE_OF, make_data_folder, require_espeak, synthesise
+from srctrace.corpora.builtin.espeak import SAMPLE_RATE, make_data_folder, require_espeak, synthesise
 from srctrace.corpora.builtin.grammars import CARRIERS
 from srctrace.corpora.builtin.level import level
 from srctrace.corpora.builtin.options import BuiltinOptions
+from srctrace.corpora.builtin.pool import run_jobs
 from srctrace.corpora.builtin.resynthesis import RESYNTHESES, require_world
 from srctrace.corpora.builtin.text import draw_sentence
 from srctrace.corpora.builtin.voices import draw_voice, variant_file
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
+from srctrace.rng import generator
 
 LANGUAGES = tuple(CARRIERS)
 KLATT = {"formant": 0, "klatt1": 1, "klatt2": 2, "klatt4": 4, "klatt5": 5}  # source to espeak's glottal source
 IN_SET = ("formant", "klatt1", "klatt2", "klatt5")
 OUT_OF_SET = ("klatt4", *RESYNTHESES)
+
+GAIN = (-29.0, -23.0)
+"""RMS of an utterance in dB below full scale, drawn uniformly, the same for every source."""
 
 Row = dict[str, str]
 
@@ -53,12 +54,71 @@ def speak(
     """
     _check(language, sources, out_of_set, options)
     job = partial(_speak_one, language, tuple(sources), tuple(out_of_set), Path(root), options)
-    rows: list[Row] = []
-    with (
-        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool,
-        tqdm(total=options.speakers, desc=f"speak {language}", unit="speaker", mininterval=1) as bar,
-    ):
-        for spoken in pool.map(job, range(options.speakers)):
-            rows += spoken
-            bar.update()
-    return sorted(rows, key=lambda row: row["utterance"])
+    spoken = run_jobs(job, range(options.speakers), processes, f"speak {language}", "speaker")
+    return sorted((row for rows in spoken for row in rows), key=lambda row: row["utterance"])
+
+
+def _speak_one(
+    language: str, sources: Sequence[str], out_of_set: Sequence[str], root: Path, options: BuiltinOptions, speaker: int
+) -> list[Row]:
+    """Everything one speaker says in one language."""
+    name = f"s{speaker + 1:02d}"
+    voice = draw_voice(speaker, options.seed)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        variants = {source: variant_file(voice, source, klatt) for source, klatt in KLATT.items()}
+        data = make_data_folder(Path(folder), language, variants)
+        for carrier in range(len(CARRIERS[language])):
+            sentence = draw_sentence(language, carrier, speaker, options.seed)
+            said = (*sources, *out_of_set) if carrier in _turn(language, speaker, options) else sources
+            gain = generator(options.seed, language, name, sentence.id, "gain").uniform(*GAIN)
+            for source in said:
+                variant = source if source in KLATT else "formant"
+                wave = synthesise(data, language, variant, voice.rate, sentence.words).astype(np.float64) / 32768
+                if source in RESYNTHESES:
+                    rng = generator(options.seed, language, name, sentence.id, source)
+                    wave = RESYNTHESES[source](wave, SAMPLE_RATE, rng)
+                utterance = f"{language}/{source}/{name}-{sentence.id}"
+                path = Path("speech") / f"{utterance}.wav"
+                with atomic_path(root / path) as temporary:
+                    soundfile.write(temporary, level(wave, SAMPLE_RATE, gain), SAMPLE_RATE, subtype="PCM_16")
+                rows.append(
+                    {
+                        "utterance": utterance,
+                        "path": path.as_posix(),
+                        "language": language,
+                        "source": source,
+                        "speaker": name,
+                        "text": sentence.carrier,
+                        "sentence": sentence.id,
+                    }
+                )
+    return rows
+
+
+def _turn(language: str, speaker: int, options: BuiltinOptions) -> set[int]:
+    """The carriers that a speaker says under the out-of-set sources."""
+    carriers = len(CARRIERS[language])
+    first = speaker * options.out_of_set_sentences
+    return {(first + step) % carriers for step in range(options.out_of_set_sentences)}
+
+
+def _check(language: str, sources: Sequence[str], out_of_set: Sequence[str], options: BuiltinOptions) -> None:
+    if language not in LANGUAGES:
+        raise UserError(f"the built-in corpus does not speak {language!r}; known languages: {', '.join(LANGUAGES)}")
+    known = (*KLATT, *RESYNTHESES)
+    for source in (*sources, *out_of_set):
+        if source not in known:
+            raise UserError(f"the built-in corpus has no source {source!r}; known sources: {', '.join(known)}")
+    twice = {source for source in (*sources, *out_of_set) if (*sources, *out_of_set).count(source) > 1}
+    if twice:
+        raise UserError(f"source {', '.join(sorted(twice))}: named twice; a source is in-set or out-of-set, and once")
+    if not 1 <= options.speakers <= 99:
+        raise UserError(f"speakers: {options.speakers}: choose between 1 and 99")
+    if not 0 <= options.out_of_set_sentences <= len(CARRIERS[language]):
+        raise UserError(
+            f"out_of_set_sentences: {options.out_of_set_sentences}: choose between 0 and {len(CARRIERS[language])}"
+        )
+    require_espeak()
+    if "world" in out_of_set or "world" in sources:
+        require_world()

@@ -2,9 +2,9 @@
 
 A language is a module with CARRIERS. Numbers are written as digits where espeak reads them as a native speaker would,
 and as words where the language inflects them. The subjects are the same in every language; the sentences are not
-translations of each other. Lists within one sentence never share a word.
+translations of each other.
 """
 
 from srctrace.corpora.builtin.grammars import de, en, fr, it, pl, ru
 
-CARRIERS = {"en": en.CARRIERS, "de": de.CARRIERS, "fr": fr.CARRIERS, "it": it.CARRIERS, "pl": pl.CARRIERS, "ru": ru.CARRIERS}
+CARRIERS = {module.__name__.rpartition(".")[2]: module.CARRIERS for module in (en, de, fr, it, pl, ru)}

@@ -6,8 +6,8 @@ CARRIERS = (
     "{dziesięć|piętnaście|dwadzieścia|trzydzieści|czterdzieści|pięćdziesiąt} "
     "z {drugiego|trzeciego|czwartego|piątego} peronu.",
     "Dwa bilety do {muzeum|teatru|zamku|kina|opery|ogrodu|pałacu|planetarium} "
-    "kosztują {18|25|36|45|49|56|67|78} złotych {dziesięć|piętnaście|dwadzieścia|trzydzieści|czterdzieści|sześćdziesiąt} "
-    "groszy.",
+    "kosztują {18|25|36|45|49|56|67|78} złotych "
+    "{dziesięć|piętnaście|dwadzieścia|trzydzieści|czterdzieści|sześćdziesiąt} groszy.",
     "Wizyta u doktora {Nowaka|Wójcika|Kowala|Mazura|Zająca|Wrony|Górnego|Malinowskiego} "
     "jest {trzeciego|piątego|ósmego|dziesiątego|dwunastego|czternastego|dziewiętnastego|dwudziestego} "
     "{stycznia|marca|kwietnia|czerwca|lipca|sierpnia|października|grudnia}.",
@@ -34,5 +34,6 @@ CARRIERS = (
     "a {walizka|kurtka|gitara|książka|mapa|torba|czapka|lampa} w domu.",
     "Ten stary {most|zamek|młyn|ratusz|pałac|klasztor|dwór|kościół} zbudowano w roku "
     "{1612|1648|1703|1756|1789|1824|1867|1893} "
-    "i {odnowiono|pomalowano|powiększono|naprawiono|sprzedano|zmierzono|zamknięto|odbudowano} po {30|40|50|60|70|80} latach.",
+    "i {odnowiono|pomalowano|powiększono|naprawiono|sprzedano|zmierzono|zamknięto|odbudowano} "
+    "po {30|40|50|60|70|80} latach.",
 )

@@ -1,0 +1,78 @@
+"""Heat map: train conditions down, test conditions across, macro-F1 in each cell."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from srctrace.report.canvas import EMPTY, INK, MARGIN, MUTED, WIDTH, box, canvas, label, percent, shade, shorten
+from srctrace.report.cells import Cell
+
+TOP = 84
+ROW = 44
+SCALE = 140  # width of the colour scale
+
+
+def draw_heatmap(path: Path, cells: Sequence[Cell], trains: Sequence[str], tests: Sequence[str]) -> None:
+    """Draw the cells of one system in one variant; where a cell is missing, its place says so."""
+    names = [shorten(name, 14) for name in trains]
+    left = MARGIN + max(30, 6.4 * max(map(len, names)) + 10)
+    width = min(92.0, (WIDTH - left - MARGIN) / len(tests))
+    bottom = TOP + ROW * len(trains)
+    at = {(cell.train, cell.test): cell for cell in cells}
+    seeds = max(len(cell.by_seed) for cell in cells)
+    mean = f", mean of {seeds} seeds" if seeds > 1 else ""
+    with canvas(path, bottom + 46) as drawn:
+        drawn.title(cells[0].system, f"Macro-F1 in %, {_variant_words(cells[0].variant)}{mean}")
+        sheet = drawn.sheet()
+        label(sheet, left, 56, "tested on", size=10, color=MUTED, ha="left")
+        label(sheet, left - 10, 73, "trained on", size=10, color=MUTED, ha="right")
+        for column, test in enumerate(tests):
+            words = shorten(test, max(3, int(width / 6.4)))
+            label(sheet, left + (column + 0.5) * width, 73, words, size=11)
+        for row, train in enumerate(trains):
+            middle = TOP + (row + 0.5) * ROW
+            label(sheet, left - 10, middle, names[row], size=11, ha="right")
+            for column, test in enumerate(tests):
+                x, y = left + column * width, TOP + row * ROW
+                _draw_cell(sheet, x, y, width, at.get((train, test)))
+        outlined = any(train in tests for train in trains)
+        for row, train in enumerate(trains):
+            if train in tests:
+                x = left + tests.index(train) * width
+                frame = {"facecolor": "none", "edgecolor": INK, "linewidth": 1.6}
+                box(sheet, x + 1, TOP + row * ROW + 1, width - 2, ROW - 2, **frame)
+        _draw_scale(sheet, left, bottom + 16)
+        note = ["small: 95 % interval"] if width >= 36 else []
+        note += ["framed: train = test"] if outlined else []
+        for line, words in enumerate(note):
+            label(sheet, WIDTH - MARGIN, bottom + 16 + 14 * line, words, size=10, color=MUTED, ha="right")
+
+
+def _draw_cell(sheet: Axes, x: float, y: float, width: float, cell: Cell | None) -> None:
+    middle = x + width / 2
+    if cell is None:
+        box(sheet, x + 1, y + 1, width - 2, ROW - 2, facecolor=EMPTY)
+        label(sheet, middle, y + ROW / 2, "–", size=12, color=MUTED)
+        return
+    fill, ink = shade(cell.macro_f1)
+    box(sheet, x + 1, y + 1, width - 2, ROW - 2, facecolor=fill)
+    value = percent(cell.macro_f1, 1 if width >= 40 else 0)
+    interval = width >= 36 and cell.low is not None and cell.high is not None
+    label(sheet, middle, y + (16 if interval else ROW / 2), value, size=min(14.5, width / 2.7), color=ink)
+    if interval:
+        label(sheet, middle, y + 33, f"{percent(cell.low, 0)}–{percent(cell.high, 0)}", size=10, color=ink)
+
+
+def _draw_scale(sheet: Axes, x: float, y: float) -> None:
+    steps = 70
+    for step in range(steps):
+        fill, _ = shade((step + 0.5) / steps)
+        # A hair wider than its place: no light shows between neighbours.
+        box(sheet, x + step * SCALE / steps, y - 4, SCALE / steps + 0.5, 8, facecolor=fill)
+    for value in (0, 50, 100):
+        label(sheet, x + SCALE * value / 100, y + 14, str(value), size=10, color=MUTED)
+
+
+def _variant_words(variant: str) -> str:
+    return "all variants together" if variant == "all" else f"{variant} trials"

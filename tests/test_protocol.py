@@ -1,0 +1,178 @@
+"""Manifests and splits: what is dealt to whom, and the leaks that are refused."""
+
+from collections import defaultdict
+
+import pytest
+
+from srctrace.errors import UserError
+from srctrace.manifest import COLUMNS, build_manifest, read_corpus_tables, read_manifest, scan_folder, write_manifest
+from srctrace.protocol import SplitOptions, assign, read_split, refuse_leaks, write_conditions
+from srctrace.tables import write_table
+
+SOURCES = ["a", "b"]
+
+
+def corpus(speakers: int = 6, texts: int = 8, languages=("en", "de")) -> list[dict[str, str]]:
+    """Every speaker says every text in every source."""
+    return [
+        {
+            "utterance": f"{language}/{source}/s{speaker}-t{text}",
+            "path": f"{language}/{source}/s{speaker}-t{text}.wav",
+            "language": language,
+            "source": source,
+            "speaker": f"s{speaker}",
+            "text": f"{language}-t{text}",
+            "sentence": f"{language}-t{text}-{speaker}",
+        }
+        for language in languages
+        for source in SOURCES
+        for speaker in range(speakers)
+        for text in range(texts)
+    ]
+
+
+def bare(count: int = 20) -> list[dict[str, str]]:
+    """Neither speakers nor texts are known."""
+    return [
+        dict.fromkeys(COLUMNS, "")
+        | {"utterance": f"en/{s}/{i}", "path": f"en/{s}/{i}.wav", "language": "en", "source": s}
+        for s in SOURCES
+        for i in range(count)
+    ]
+
+
+def test_texts_and_unseen_speakers_are_kept_apart():
+    rows = assign(corpus(), SOURCES, SplitOptions(unseen_speakers=0.34))
+    texts = defaultdict(set)
+    for row in rows:
+        texts[row["split"]].add(row["sentence"].rsplit("-", 1)[0])
+    assert not texts["train"] & texts["dev"]
+    assert not texts["train"] & texts["eval"]
+    assert not texts["dev"] & texts["eval"]
+    trained = {row["speaker"] for row in rows if row["split"] != "eval"}
+    unseen = {row["speaker"] for row in rows if row["seen_speaker"] == "no"}
+    seen_in_eval = {row["speaker"] for row in rows if row["split"] == "eval" and row["seen_speaker"] == "yes"}
+    assert len(unseen) == 2
+    assert not unseen & trained
+    assert seen_in_eval == trained
+    for language in ("en", "de"):  # a speaker that is unseen is unseen in every language
+        assert {r["speaker"] for r in rows if r["language"] == language and r["seen_speaker"] == "no"} == unseen
+    refuse_leaks(rows, "test")
+
+
+def test_assignment_is_addressed_not_ordered():
+    manifest = corpus()
+    forward = assign(manifest, SOURCES, SplitOptions(seed=3))
+    backward = assign(manifest[::-1], SOURCES, SplitOptions(seed=3))
+    assert sorted(map(str, forward)) == sorted(map(str, backward))
+    assert sorted(map(str, forward)) != sorted(map(str, assign(manifest, SOURCES, SplitOptions(seed=4))))
+
+
+def test_without_speakers_and_texts_every_source_is_in_every_split():
+    rows = assign(bare(), SOURCES, SplitOptions())
+    assert len(rows) == 40
+    assert {row["seen_speaker"] for row in rows} == {""}
+    for source in SOURCES:
+        counts = defaultdict(int)
+        for row in rows:
+            counts[row["split"]] += row["source"] == source
+        assert counts == {"train": 12, "dev": 3, "eval": 5}
+
+
+def test_out_of_set_sources_get_no_split():
+    assert {row["source"] for row in assign(corpus(), ["a"], SplitOptions())} == {"a"}
+
+
+def test_a_source_missing_in_a_split_is_named():
+    manifest = [row for row in bare() if row["source"] == "a" or row["utterance"] in ("en/b/0", "en/b/1")]
+    with pytest.raises(UserError, match=r"'en' has no train utterance of source 'b'"):
+        assign(manifest, SOURCES, SplitOptions())
+
+
+def planted_leak(kind: str) -> tuple[list[dict[str, str]], dict[str, str]]:
+    rows = assign(corpus(), SOURCES, SplitOptions())
+    digests = {row["utterance"]: row["utterance"] for row in rows}
+    train = next(row for row in rows if row["split"] == "train")
+    unseen = next(row for row in rows if row["seen_speaker"] == "no")
+    if kind == "utterance":
+        rows.append(unseen | {"utterance": train["utterance"]})
+    elif kind == "sentence":
+        unseen["sentence"] = train["sentence"]
+    elif kind == "audio":
+        digests[unseen["utterance"]] = digests[train["utterance"]]
+    elif kind == "speaker":
+        unseen["speaker"] = train["speaker"]
+    return rows, digests
+
+
+@pytest.mark.parametrize("kind", ["utterance", "sentence", "audio", "speaker"])
+def test_planted_leaks_are_refused(kind):
+    rows, digests = planted_leak(kind)
+    with pytest.raises(UserError, match=f"leak.*{kind}"):
+        refuse_leaks(rows, "here", digests)
+
+
+def test_conditions_round_trip_and_are_checked(tmp_path):
+    rows = assign(corpus(), SOURCES, SplitOptions())
+    write_conditions(rows, {"en": ["en"], "both": ["en", "de"]}, tmp_path)
+    assert read_split(tmp_path / "both.tsv") == rows
+    assert {row["language"] for row in read_split(tmp_path / "en.tsv")} == {"en"}
+    write_table(tmp_path / "bad.tsv", rows[0].keys(), [rows[0] | {"split": "test"}])
+    with pytest.raises(UserError, match="unknown split 'test'"):
+        read_split(tmp_path / "bad.tsv")
+
+
+def test_manifest_round_trip(tmp_path):
+    manifest = build_manifest(corpus(), SOURCES)
+    write_manifest(tmp_path / "m.tsv", manifest)
+    assert read_manifest(tmp_path / "m.tsv") == manifest
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda rows: rows.append(rows[0]), "stands in 2 rows"),
+        (lambda rows: rows[0].update(path=rows[1]["path"]), "path .* stands in 2 rows"),
+        (lambda rows: rows.__delitem__(slice(1, 20)), r"'en' has 1 utterance\(s\) of source 'a'"),
+        (lambda rows: [row.update(source="c") for row in rows if row["source"] == "a"], r"0 utterance.*found: b"),
+        (lambda rows: [row.update(language="e/n") for row in rows], "use letters"),
+    ],
+)
+def test_bad_manifests(break_it, message):
+    rows = bare()
+    break_it(rows)
+    with pytest.raises(UserError, match=message):
+        build_manifest(rows, SOURCES)
+
+
+def test_missing_manifest_column(tmp_path):
+    write_table(tmp_path / "m.tsv", COLUMNS[:-1], bare())
+    with pytest.raises(UserError, match="no column sentence"):
+        read_manifest(tmp_path / "m.tsv")
+
+
+def test_scan_folder(tmp_path):
+    for name in ("en/a/x.wav", "en/a/deep/y.flac", "en/b/x.ogg", "en/b/notes.txt", "de/a/x.mp3"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    rows = scan_folder(tmp_path, ["en"])
+    assert [(row["utterance"], row["source"]) for row in rows] == [
+        ("en/a/deep/y", "a"),
+        ("en/a/x", "a"),
+        ("en/b/x", "b"),
+    ]
+    with pytest.raises(UserError, match=r"no folder for language 'xx'.*de, en"):
+        scan_folder(tmp_path, ["xx"])
+    (tmp_path / "en" / "stray.wav").touch()
+    with pytest.raises(UserError, match="outside a source's folder"):
+        scan_folder(tmp_path, ["en"])
+    with pytest.raises(UserError, match="no such folder"):
+        scan_folder(tmp_path / "nowhere", ["en"])
+
+
+def test_corpus_table_needs_three_columns_only(tmp_path):
+    write_table(tmp_path / "t.tsv", ["path", "language", "source"], bare())
+    rows = read_corpus_tables([tmp_path / "t.tsv"], ["en"])
+    assert rows == bare()
+    with pytest.raises(UserError, match="no utterance of language 'fr'; found: en"):
+        read_corpus_tables([tmp_path / "t.tsv"], ["fr"])

@@ -1,0 +1,98 @@
+"""Packed arrays: what is written is read, and damage is noticed."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from srctrace.errors import UserError
+from srctrace.files import atomic_path
+from srctrace.store import open_store, write_ragged_store, write_store
+
+
+def records(count: int = 5):
+    rng = np.random.default_rng(0)
+    return [({"name": f"r{i}"}, rng.normal(size=(3, 4)).astype(np.float32)) for i in range(count)]
+
+
+def test_round_trip(tmp_path):
+    write_store(tmp_path / "a.npy", ["name"], iter(records()))
+    opened = open_store(tmp_path / "a.npy", ["name"])
+    assert [row["name"] for row in opened.rows] == [f"r{i}" for i in range(5)]
+    for index, (_, array) in enumerate(records()):
+        np.testing.assert_array_equal(opened.record(index), array)
+    assert np.load(tmp_path / "a.npy").shape == (5, 3, 4)
+
+
+def test_ragged_round_trip(tmp_path):
+    pieces = [np.arange(n, dtype=np.int16) for n in (3, 1, 7)]
+    write_ragged_store(tmp_path / "a.npy", ["name"], (({"name": "x"}, piece) for piece in pieces))
+    opened = open_store(tmp_path / "a.npy")
+    for index, piece in enumerate(pieces):
+        np.testing.assert_array_equal(opened.record(index), piece)
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / "a.npy"
+    write_store(path, ["name"], records())
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    opened = open_store(path)
+    opened.record(0)
+    with pytest.raises(UserError, match=r"a\.npy: record 4 is damaged"):
+        opened.record(4)
+
+
+@pytest.mark.parametrize("keep", [0, 50, -8])
+def test_a_truncated_array_is_refused(tmp_path, keep):
+    path = tmp_path / "a.npy"
+    write_store(path, ["name"], records())
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=r"a\.npy: damaged"):
+        open_store(path)
+
+
+def test_array_and_index_must_belong_together(tmp_path):
+    write_store(tmp_path / "a.npy", ["name"], records(5))
+    write_store(tmp_path / "b.npy", ["name"], records(4))
+    (tmp_path / "b.tsv").replace(tmp_path / "a.tsv")
+    with pytest.raises(UserError, match="lists 4"):
+        open_store(tmp_path / "a.npy")
+
+
+def test_missing_files_and_columns_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"a\.tsv: no such table"):
+        open_store(tmp_path / "a.npy")
+    write_store(tmp_path / "a.npy", ["name"], records())
+    with pytest.raises(UserError, match="no column variant"):
+        open_store(tmp_path / "a.npy", ["variant"])
+
+
+def test_an_empty_set_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no records"):
+        write_store(tmp_path / "a.npy", ["name"], [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "a.npy"
+    write_store(path, ["name"], records())
+    before = path.read_bytes()
+
+    def interrupted():
+        yield from records(2)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_store(path, ["name"], interrupted())
+    assert path.read_bytes() == before
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["a.npy", "a.tsv"]
+
+
+def test_atomic_path_is_beside_its_target(tmp_path):
+    with atomic_path(tmp_path / "deep" / "a.wav") as temporary:
+        assert temporary.parent == tmp_path / "deep"
+        assert temporary.suffix == ".wav"
+        temporary.write_text("x")
+    assert (tmp_path / "deep" / "a.wav").read_text() == "x"
