@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -76,17 +76,6 @@ def label(axes: Axes, x: float, y: float, text: str, size: float = 10, **style) 
 def box(axes: Axes, x: float, y: float, width: float, height: float, **style) -> None:
     """A rectangle."""
     axes.add_patch(Rectangle((x, y), width, height, **{"linewidth": 0, **style}))
-
-
-def shade(value: float) -> tuple[str, str]:
-    """Colour of a cell for a value from 0 to 1, and the colour of text on it."""
-    red, green, blue = colormaps["viridis"](min(max(value, 0.0), 1.0))[:3]
-    luminance = sum(
-        weight * (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4)
-        for weight, part in ((0.2126, red), (0.7152, green), (0.0722, blue))
-    )
-    ink = "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.0606 else "#10161d"  # the higher contrast
-    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}", ink
 
 
 def shorten(text: str, limit: int) -> str:

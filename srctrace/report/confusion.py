@@ -7,7 +7,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from srctrace.report.canvas import MARGIN, MUTED, WIDTH, box, canvas, label, percent, shade, shorten
+from srctrace.report.canvas import MARGIN, MUTED, WIDTH, box, canvas, label, percent, shorten
+from srctrace.report.color import shade
 
 TOP = 50
 ROW = 40

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from srctrace.report.canvas import MARGIN, MUTED, RULE, SERIES, WIDTH, canvas, label, shorten
 
@@ -51,6 +51,7 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
                     [100 * row[column] if rate else row[column] for row in curve.rows],
                     color=SERIES[trains.index(curve.train) % len(SERIES)],
                     linewidth=0.9,
+                    alpha=0.8,
                     marker="o",
                     markersize=1.6,
                 )
@@ -67,7 +68,7 @@ def _scale(axes, values: Sequence[float], rate: bool) -> None:
     finite = [value for value in values if math.isfinite(value)]
     axes.set_ylim(0, 102 if rate else 1.08 * max(finite, default=1.0) or 1.0)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.yaxis.set_major_locator(FixedLocator((0, 50, 100)) if rate else MaxNLocator(nbins=4))
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.03)

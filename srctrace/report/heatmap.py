@@ -5,8 +5,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from srctrace.report.canvas import EMPTY, INK, MARGIN, MUTED, WIDTH, box, canvas, label, percent, shade, shorten
+from srctrace.report.canvas import EMPTY, INK, MARGIN, MUTED, WIDTH, box, canvas, label, percent, shorten
 from srctrace.report.cells import Cell
+from srctrace.report.color import shade
 
 TOP = 84
 ROW = 44
@@ -16,7 +17,7 @@ SCALE = 140  # width of the colour scale
 def draw_heatmap(path: Path, cells: Sequence[Cell], trains: Sequence[str], tests: Sequence[str]) -> None:
     """Draw the cells of one system in one variant; where a cell is missing, its place says so."""
     names = [shorten(name, 14) for name in trains]
-    left = MARGIN + max(30, 6.4 * max(map(len, names)) + 10)
+    left = MARGIN + max(58, 6.4 * max(map(len, names)) + 10)
     width = min(92.0, (WIDTH - left - MARGIN) / len(tests))
     bottom = TOP + ROW * len(trains)
     at = {(cell.train, cell.test): cell for cell in cells}
@@ -40,8 +41,9 @@ def draw_heatmap(path: Path, cells: Sequence[Cell], trains: Sequence[str], tests
         for row, train in enumerate(trains):
             if train in tests:
                 x = left + tests.index(train) * width
-                frame = {"facecolor": "none", "edgecolor": INK, "linewidth": 1.6}
-                box(sheet, x + 1, TOP + row * ROW + 1, width - 2, ROW - 2, **frame)
+                frame = {"facecolor": "none", "edgecolor": "white", "linewidth": 2.4}
+                box(sheet, x + 2, TOP + row * ROW + 2, width - 4, ROW - 4, **frame)
+                box(sheet, x, TOP + row * ROW, width, ROW, **{**frame, "edgecolor": INK, "linewidth": 1.5})
         _draw_scale(sheet, left, bottom + 16)
         note = ["small: 95 % interval"] if width >= 36 else []
         note += ["framed: train = test"] if outlined else []

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from srctrace.report.canvas import ACCENT, INK, MARGIN, MUTED, RULE, WIDTH, canvas, label, percent, shorten
 from srctrace.report.cells import Cell, group, mean
 
-ROW = 46
+ROW = 54
 LEFT, RIGHT = MARGIN + 24, WIDTH - MARGIN - 30  # where 0 and 100 % are; digits stand beside the outer dots
 TOP = 76
 MARKERS = ("o", "o", "D", "s")
@@ -31,11 +31,11 @@ def entries(systems: Mapping[str, Sequence[Cell]], baselines: Mapping[str, Seque
 
 
 def draw_systems(path: Path, lines: Sequence[Entry], chance: float | None) -> None:
-    """Draw one line per system: dots are means over cells, faint strokes the cells."""
+    """Draw one line per system: dots are means over cells, strokes below them the cells."""
     groups = list(dict.fromkeys(name for line in lines for name in group(line.cells)))
     bottom = TOP + ROW * len(lines) + 6
     with canvas(path, bottom + 44) as drawn:
-        drawn.title("Systems side by side", "Mean macro-F1 in %, clean trials; faint strokes: single cells")
+        drawn.title("Systems side by side", "Mean macro-F1 in %, clean trials; strokes: the cells")
         sheet = drawn.sheet()
         _draw_legend(sheet, groups)
         for value in range(0, 101, 20):
@@ -67,7 +67,7 @@ def _draw_line(sheet: Axes, top: float, line: Entry, groups: Sequence[str]) -> N
         index = groups.index(name)
         for cell in found[name]:
             x = _x(cell.macro_f1)
-            sheet.plot([x, x], [y - 6, y + 6], color=color, linewidth=0.8, alpha=0.3, zorder=1)
+            sheet.plot([x, x], [y + 9, y + 16], color=color, linewidth=0.8, alpha=0.45, zorder=1)
         _draw_dot(sheet, _x(value), y, index, color)
     # The outer digits stand outside, so they never meet.
     if len(ends) > 1:

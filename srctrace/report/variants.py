@@ -9,7 +9,7 @@ from srctrace.report.canvas import INK, MARGIN, MUTED, RULE, SERIES, WIDTH, canv
 from srctrace.report.cells import Cell, group, mean, pick
 
 TOP = 72
-PANEL = 158
+PANEL = 170
 PLOT = 104
 GAP = 16
 
@@ -21,7 +21,7 @@ def draw_variants(path: Path, systems: Mapping[str, Sequence[Cell]], variants: S
     rows = -(-len(systems) // columns)
     width = (WIDTH - 2 * MARGIN - GAP * (columns - 1)) / columns
     with canvas(path, TOP + PANEL * rows) as drawn:
-        drawn.title("Robustness by variant", "Mean macro-F1 in % of the cells, for each variant of the trials")
+        drawn.title("Robustness by variant", "Mean macro-F1 in % of the cells, by variant of the trials; rules: 0, 50, 100")
         sheet = drawn.sheet()
         x = MARGIN + 5.0
         for index, name in enumerate(groups):
@@ -32,7 +32,7 @@ def draw_variants(path: Path, systems: Mapping[str, Sequence[Cell]], variants: S
             left = MARGIN + (index % columns) * (width + GAP)
             top = TOP + (index // columns) * PANEL
             label(sheet, left, top + 10, shorten(system, int(width / 7)), size=11, weight="bold", ha="left")
-            _draw_panel(sheet, left, top + 24, width, cells, groups, variants)
+            _draw_panel(sheet, left, top + 38, width, cells, groups, variants)
 
 
 def _draw_panel(

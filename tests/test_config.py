@@ -1,0 +1,91 @@
+"""Configs: complete ones are filled, wrong ones are told what is wrong."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from srctrace import grid
+from srctrace.config import complete
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def load(name: str = "config.yaml") -> dict:
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config/tiny.yaml", "config/mcl-mlaad.yaml"])
+def test_shipped_configs_are_valid(name):
+    config = complete(load(name), SCHEMA)
+    assert complete(config, SCHEMA) == config
+    assert config["train"]["epochs"] >= 1
+
+
+def test_defaults_are_filled_in():
+    config = complete({"corpus": load()["corpus"], "systems": ["lfcc-aasist"]}, SCHEMA)
+    assert config["seeds"] == [1]
+    assert config["lfcc"]["n_lfcc"] == 80
+    assert config["noise"] == {"musan": "", "rirs": ""}
+
+
+def change(path: str, value: object) -> dict:
+    config = copy.deepcopy(load())
+    *parents, last = path.split(".")
+    section = config
+    for parent in parents:
+        section = section[parent]
+    if value is None:
+        del section[last]
+    else:
+        section[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("sytems", ["lfcc-aasist"], "sytems: unknown key: did you mean 'systems'"),
+        ("train.epoch", 3, "train.epoch: unknown key: did you mean 'epochs'"),
+        ("corpus", None, "corpus: missing"),
+        ("corpus.languages", None, "corpus.languages: missing: the languages"),
+        ("train.epochs", "ten", "train.epochs: 'ten' is not of type 'integer'"),
+        ("train.epochs", 0, "train.epochs: 0 is less than"),
+        ("seeds", [1, 1], "seeds:.*non-unique"),
+        ("corpus.languages", ["en", "xx"], "does not speak 'xx'; known: en, de, fr, it, pl, ru"),
+        ("systems", ["lfcc-lstm"], "unknown system 'lfcc-lstm'; known: lfcc-resnet18"),
+        ("systems", ["mfcc-aasist"], "unknown system 'mfcc-aasist'"),
+        ("variants", ["clean", "echo"], "variants.1: 'echo' is not one of"),
+        ("variants", ["clean"], "train.variants: noise is not among variants"),
+        ("corpus.out_of_set", ["klatt1"], "klatt1 cannot be in corpus.sources too"),
+        ("corpus.sources", ["formant", "a/b"], "corpus.sources.1: 'a/b' does not match"),
+        ("protocols", ["all"], "protocols.0: 'all' is not one of"),
+        ("backends.resnet18", {"widht": 3}, "backends.resnet18.widht: unknown key"),
+    ],
+)
+def test_wrong_configs_name_the_key(path, value, message):
+    with pytest.raises(grid.ConfigError, match=message):
+        complete(change(path, value), SCHEMA)
+
+
+def test_the_grid_is_the_product():
+    config = complete(change("seeds", [1, 2, 3]), SCHEMA)
+    models = grid.models(config)
+    assert len(models) == len(set(models)) == 3 * 6 * 3
+    assert models[0].folder == "mono/lfcc-resnet18/en/seed1"
+    assert grid.conditions(config, "mono")["pl"] == ["pl"]
+    assert grid.split_system("lfcc-ecapa-tdnn") == ("lfcc", "ecapa-tdnn")
+
+
+def test_the_grid_needs_the_standard_library_only():
+    """The Snakefile imports it, and is read again for every job."""
+    code = (
+        "import sys; before = set(sys.modules); import srctrace.grid; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names) - {'srctrace'}; "
+        "sys.exit(f'imported {new}' if new else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

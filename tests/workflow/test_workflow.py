@@ -1,0 +1,164 @@
+"""The workflow as a user meets it: it runs, it reruns what it must, it survives, and it says what is wrong."""
+
+import copy
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from srctrace.tables import read_table
+from tests.workflow.conftest import Run, environment, small_config
+
+pytestmark = pytest.mark.workflow
+
+
+def planned(run: Run, config: dict | None = None) -> dict[str, int]:
+    """Jobs that a dry run would do: rule to count."""
+    done = run.snakemake("--dry-run", config=config)
+    assert done.returncode == 0, done.stdout
+    stats = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\n\n", done.stdout, re.DOTALL)
+    if not stats:
+        assert "Nothing to be done" in done.stdout
+        return {}
+    return {line.split()[0]: int(line.split()[1]) for line in stats[1].splitlines()}
+
+
+def test_a_run_leaves_what_it_promises(finished):
+    results = finished.folder / "results"
+    for name in ("report.html", "metrics.tsv", "classes.tsv", "confusion.tsv", "summary.tsv"):
+        assert (results / name).stat().st_size > 0
+    rows = read_table(results / "metrics.tsv", ["train", "test", "variant", "macro_f1"])
+    assert {(row["train"], row["test"]) for row in rows} == {(a, b) for a in ("en", "pl") for b in ("en", "pl")}
+    assert {row["variant"] for row in rows} == {"all", "clean", "noise", "music", "babble", "reverb"}
+    assert all(0 <= float(row["macro_f1"]) <= 1 for row in rows)
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    done = finished.snakemake()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("train", "epochs", 3, {"train", "score_mono", "measure_mono", "collect", "summarise"}),
+        ("backends", "resnet18", {"width": 5}, {"train", "score_mono", "measure_mono", "collect", "summarise"}),
+        ("lfcc", "n_lfcc", 40, {"extract", "train", "score_mono", "measure_mono", "audit_mono", "collect", "summarise"}),
+    ],
+)
+def test_changing_a_key_reruns_what_depends_on_it(finished, section, key, value, expected):
+    config = copy.deepcopy(finished.config)
+    config.setdefault(section, {})[key] = value
+    jobs = set(planned(finished, config)) - {"all", "total", "record_config", "plot", "report"}
+    assert jobs == expected
+
+
+def test_another_seed_trains_only_that(finished):
+    config = copy.deepcopy(finished.config) | {"seeds": [1, 2]}
+    assert planned(finished, config)["train"] == 2
+
+
+def test_a_language_pair_is_a_target(finished):
+    target = "results/tiny/mono/lfcc-resnet18/en/seed1/scores/pl.tsv"
+    done = finished.snakemake("--dry-run", "--forcerun", "score_mono", "--", target)
+    assert done.returncode == 0
+    assert re.search(r"score_mono +1\b", done.stdout)
+    assert "total" in done.stdout
+
+
+def intermediate_files(run: Run) -> list[str]:
+    """One of each kind of file that stands between the corpus and the metrics."""
+    model = "results/tiny/mono/lfcc-resnet18/en/seed1"
+    return [
+        "data/tiny/en.tsv",
+        "results/tiny/manifest.tsv",
+        "results/tiny/split.tsv",
+        "results/tiny/waves/en.npy",
+        "results/tiny/features/lfcc/pl.npy",
+        "results/tiny/mono/splits/en.tsv",
+        "results/noise/bank.npy",
+        f"{model}/model.safetensors",
+        f"{model}/model.json",
+        f"{model}/scores/pl.tsv",
+        f"{model}/metrics.tsv",
+    ]
+
+
+def test_any_deleted_file_comes_back_the_same(run):
+    """All at once, and the targets too, so that every one of them must be made again."""
+    files = intermediate_files(run)
+    before = {name: (run.folder / name).read_bytes() for name in files}
+    metrics = run.metrics
+    for name in files:
+        (run.folder / name).unlink()
+    (run.folder / "results" / "metrics.tsv").unlink()
+    done = run.snakemake()
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert run.metrics == metrics
+    assert {name: (run.folder / name).read_bytes() for name in files} == before
+
+
+def test_killed_at_a_bad_moment_it_ends_with_the_same_metrics(finished, tmp_path):
+    run = Run(tmp_path, small_config())
+    arguments = ["--nolock", "--rerun-incomplete"]
+    process = subprocess.Popen(
+        run.command(*arguments), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    trained = run.folder / "results" / "logs" / "train" / "mono"
+    deadline = time.monotonic() + 200
+    while not trained.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(3)
+    subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+    assert process.wait(timeout=20) == -signal.SIGKILL
+    done = run.snakemake(*arguments)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert run.metrics == finished.metrics
+
+
+def test_two_runs_in_one_folder_are_refused(run):
+    (run.folder / "results" / "metrics.tsv").unlink()
+    arguments = ("--nolock", "--forcerun", "train")
+    first = subprocess.Popen(run.command(*arguments), env=environment(), stdout=subprocess.PIPE, text=True,
+                             stderr=subprocess.STDOUT)
+    for line in first.stdout:
+        if "rule train" in line:
+            break
+    second = run.snakemake(*arguments)
+    first.communicate(timeout=200)
+    assert second.returncode != 0
+    assert "another run is at work" in second.stdout
+    assert first.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [
+        ("results/tiny/features/lfcc/en.npy", "damaged"),
+        ("results/tiny/mono/lfcc-resnet18/en/seed1/model.safetensors", "damaged"),
+    ],
+)
+def test_a_damaged_file_is_named(run, damaged, message):
+    path = run.folder / damaged
+    content = bytearray(path.read_bytes())
+    for position in range(len(content) // 2, len(content), 997):
+        content[position] ^= 0xFF
+    path.write_bytes(content)
+    done = run.snakemake("--show-failed-logs", "--forcerun", "score_mono")
+    assert done.returncode != 0
+    assert path.name.split(".")[0] in done.stdout
+    assert message in done.stdout
+    assert path.exists()
+
+
+def test_a_wrong_config_is_refused_before_anything_runs(finished):
+    config = copy.deepcopy(finished.config)
+    config["train"]["epoch"] = 3
+    done = finished.snakemake(config=config)
+    assert done.returncode != 0
+    assert "train.epoch: unknown key: did you mean 'epochs'?" in done.stdout
+    assert "Traceback" not in done.stdout
