@@ -30,6 +30,10 @@ FEW_TRIALS = (20, 10)  # eval utterances of the smallest class
 FEW_SPEAKERS = 5  # of the smallest class: fewer say little about how speakers differ
 TELLING = (0.75, 0.95)  # AUROC of one fact for one source
 GAIN = {"metadata": (0.1, 0.25), "lfcc-statistics": (0.75, np.inf)}  # share of the way from chance to perfect
+BASES = {
+    "metadata": "Facts about the files (level, silence, length, rate, channels, bandwidth)",
+    "lfcc-statistics": "Means and standard deviations of LFCCs over time",
+}
 PROCESSED_RATE = 16_000  # Hz: a rate below leaves an empty band after resampling, a rate above is cut off
 SILENT = -99.99  # dB below full scale; levels stop at -100
 FLAT = 0.01  # dB from rms to peak: a constant, or a square wave
@@ -91,7 +95,7 @@ def audit(
     Raises:
         UserError: a table or a store is missing or damaged, or an utterance of a split is not in all of them.
     """
-    rows = {condition: _read_split(path) for condition, path in splits.items()}
+    rows = {condition: _read_split(path) for condition, path in sorted(splits.items())}
     utterances = {(row["utterance"], row["split"]): row for condition in rows.values() for row in condition}
     paths = {row["utterance"]: row["path"] for row in read_table(manifest, MANIFEST_COLUMNS)}
     waves = list(waves)
@@ -120,14 +124,14 @@ def findings(evidence: Evidence) -> list[Finding]:
     """What every check found, in a fixed order."""
     return [
         _same_utterance(evidence),
-        _shared(evidence, "leak: audio", "audio, sample by sample,", lambda row: evidence.digests[row["utterance"]]),
-        _shared(evidence, "leak: path", "file", lambda row: normpath(evidence.paths[row["utterance"]])),
-        _shared(evidence, "leak: sentence", "sentence", _sentence),
+        _shared(evidence, "audio", lambda row: evidence.digests[row["utterance"]]),
+        _shared(evidence, "path", lambda row: normpath(evidence.paths[row["utterance"]])),
+        _shared(evidence, "sentence", _sentence),
         _speaker_marks(evidence),
         _duplicates(evidence),
         _constant(evidence),
-        *(_balance(condition, rows) for condition, rows in sorted(evidence.splits.items())),
-        *(_trials(condition, rows) for condition, rows in sorted(evidence.splits.items())),
+        *(_balance(condition, rows) for condition, rows in evidence.splits.items()),
+        *(_trials(condition, rows) for condition, rows in evidence.splits.items()),
         _speakers_of_one_source(evidence),
         _native_rates(evidence),
         *(_telling(evidence, name) for name in METADATA),
@@ -150,30 +154,36 @@ def _sentence(row: Row) -> str:
 
 
 def _same_utterance(evidence: Evidence) -> Finding:
+    check = "leak: utterance"
     splits_of = Counter(utterance for utterance, _ in evidence.utterances)
     leaked = [utterance for utterance, count in splits_of.items() if count > 1]
     if leaked:
-        return Finding(
-            "leak: utterance", "warning", f"{_count(leaked, 'utterance')} in more than one split, as {_some(leaked)}."
-        )
-    return Finding("leak: utterance", "ok", f"Each of {_count(splits_of, 'utterance')} is in one split only.")
+        return Finding(check, "warning", f"{_count(leaked, 'utterance')} in more than one split: {_some(leaked)}.")
+    listed = Counter((condition, row["utterance"]) for condition, rows in evidence.splits.items() for row in rows)
+    repeated = [f"{utterance} in {condition}" for (condition, utterance), count in listed.items() if count > 1]
+    if repeated:
+        return Finding(check, "warning", f"{_count(repeated, 'utterance')} listed more than once: {_some(repeated)}.")
+    return Finding(check, "ok", f"Each of {_count(splits_of, 'utterance')} is in one split only.")
 
 
-def _shared(evidence: Evidence, check: str, what: str, key_of: Callable[[Row], str]) -> Finding:
-    """Eval utterances that have something in common with another utterance, in train or dev."""
-    earlier = {key_of(row): row for row in evidence.utterances.values() if row["split"] != "eval" and key_of(row)}
-    tested = [row for row in evidence.utterances.values() if row["split"] == "eval"]
-    known = [row for row in tested if key_of(row)]
-    shared = [(row, earlier[key_of(row)]) for row in known if key_of(row) in earlier]
-    if shared:
-        pairs = [f"{row['utterance']} and {other['utterance']} ({other['split']})" for row, other in shared]
-        finding = f"{len(shared)} of {_count(tested, 'eval utterance')} have the same {what} as one in train or dev: "
-        return Finding(check, "warning", f"{finding}{_some(pairs)}.")
+def _shared(evidence: Evidence, what: str, key_of: Callable[[Row], str]) -> Finding:
+    """Utterances that have something in common with one of another split, be it of another condition."""
+    check = f"leak: {what}"
+    rows = sorted(evidence.utterances.values(), key=lambda row: SPLITS.index(row["split"]))
+    known = [row for row in rows if key_of(row)]
     if not known:
-        return Finding(check, "note", f"Cannot be checked: no eval utterance has a known {what}.".replace(",.", "."))
-    return Finding(
-        check, "ok", f"None of {_count(known, 'eval utterance')} has the same {what} as one in train or dev."
-    )
+        return Finding(check, "note", f"Cannot be checked: no utterance has a known {what}.")
+    first: dict[str, Row] = {}
+    pairs = [(row, first.setdefault(key_of(row), row)) for row in known]
+    leaks = [
+        f"{row['utterance']} ({row['split']}) and {other['utterance']} ({other['split']})"
+        for row, other in pairs
+        if row["split"] != other["split"]
+    ]
+    if leaks:
+        finding = f"{len(leaks)} of {_count(known, 'utterance')} have the same {what} as one of an earlier split: "
+        return Finding(check, "warning", f"{finding}{_some(leaks)}.")
+    return Finding(check, "ok", f"No two of {_count(known, 'utterance')} in different splits have the same {what}.")
 
 
 def _speaker_marks(evidence: Evidence) -> Finding:
@@ -299,24 +309,26 @@ def _telling(evidence: Evidence, name: str) -> Finding:
 
     A small corpus strays from 0.5 by accident: four standard errors of the Mann-Whitney statistic are forgiven.
     """
-    check = f"shortcut: {name}"
+    check, unit = f"shortcut: {name}", UNITS.get(name, "")
     values, source = evidence.fact(name), evidence.column("source")
-    best = (0.5, "", 0.0, 0.0, 0.0)
+    if np.ptp(values) == 0:
+        return Finding(check, "ok", f"It tells no source from another: {values[0]:.5g}{unit} throughout.")
+    ranks, n = rankdata(values), len(values)
+    best = (0.5, "", 0.5)
     for candidate in np.unique(source):
         inside = source == candidate
-        n, m = int(inside.sum()), int((~inside).sum())
-        if n and m:
-            above = (rankdata(values)[inside].sum() - n * (n + 1) / 2) / (n * m)
-            accident = 0.5 + 4 * np.sqrt((n + m + 1) / (12 * n * m))
-            medians = np.median(values[inside]), np.median(values[~inside])
-            best = max(best, (max(above, 1 - above), str(candidate), *map(float, medians), accident))
-    auroc, candidate, median, others, accident = best
+        k = int(inside.sum())
+        if k < n:
+            above = (ranks[inside].sum() - k * (k + 1) / 2) / (k * (n - k))
+            accident = 0.5 + 4 * np.sqrt((n + 1) / (12 * k * (n - k)))
+            best = max(best, (max(above, 1 - above), str(candidate), accident))
+    auroc, candidate, accident = best
     if not candidate:
-        return Finding(check, "ok", f"It tells no source from another: {values[0]:g}{UNITS.get(name, '')} throughout.")
+        return Finding(check, "ok", "There is one source only: nothing to tell apart.")
     level = _level(auroc, TELLING) if auroc > accident else "ok"
-    unit = UNITS.get(name, "")
+    median, others = np.median(values[source == candidate]), np.median(values[source != candidate])
     finding = f"At best it tells {candidate} from the others with an AUROC of {auroc:.2f} (0.5 by chance): "
-    return Finding(check, level, f"{finding}median {median:.4g}{unit}, the others' {others:.4g}{unit}.")
+    return Finding(check, level, f"{finding}median {median:.5g}{unit}, the others' {others:.5g}{unit}.")
 
 
 def _baseline(evidence: Evidence, system: str) -> Finding:
@@ -326,8 +338,9 @@ def _baseline(evidence: Evidence, system: str) -> Finding:
         trained[condition] = {row["source"] for row in split if row["split"] == "train"}
     chance = {row["train"]: 1 / len(trained[row["train"]]) for row in rows}
     same = [row for row in rows if row["train"] == row["test"]]
+    other = [row for row in rows if row["train"] != row["test"]]
     parts = []
-    for group, where in ((same, "in their own condition"), ([row for row in rows if row not in same], "across")):
+    for group, where in ((same, "where train and test condition are the same"), (other, "where they differ")):
         if group:
             clear = sum(row["macro_f1_low"] > chance[row["train"]] for row in group)
             mean = np.mean([row["macro_f1"] for row in group])
@@ -336,8 +349,9 @@ def _baseline(evidence: Evidence, system: str) -> Finding:
     gain = np.mean([(row["macro_f1"] - chance[row["train"]]) / (1 - chance[row["train"]]) for row in judged])
     clear = sum(row["macro_f1_low"] > chance[row["train"]] for row in judged)
     level = _level(gain, GAIN[system]) if clear > len(judged) / 2 else "ok"
-    what = "Level, length and format of the files alone reach" if system == "metadata" else "Mean spectra alone reach"
-    finding = f"{what} a macro-F1 of {', '.join(parts)}; chance is {_range(chance.values(), '.2f')}."
+    finding = (
+        f"{BASES[system]} alone reach a macro-F1 of {', '.join(parts)}; chance is {_range(chance.values(), '.2f')}."
+    )
     return Finding(f"baseline: {system}", level, finding)
 
 

@@ -313,6 +313,28 @@ def _summarise(parser: argparse.ArgumentParser):
     )
 
 
+@command("audit", "trivial baselines, leaks and shortcuts of a protocol")
+def _audit(parser: argparse.ArgumentParser):
+    from srctrace.audit import audit
+
+    parser.add_argument("--corpus", required=True, help="its name, for the tables")
+    parser.add_argument("--protocol", required=True, help="its name, for the tables")
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="split lists of all conditions")
+    parser.add_argument("--waves", type=Path, nargs="+", required=True, help="indices of decoded audio")
+    parser.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores (.npy)")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets baselines.tsv and findings.tsv")
+    return lambda arguments: audit(
+        corpus=arguments.corpus,
+        protocol=arguments.protocol,
+        manifest=arguments.manifest,
+        splits={path.stem: path for path in arguments.splits},
+        waves=arguments.waves,
+        features=arguments.features,
+        out=arguments.out,
+    )
+
+
 def _sizes(pairs: Sequence[str]) -> dict[str, object]:
     """`width=16` to {"width": 16}: values are JSON."""
     import json

@@ -1,8 +1,8 @@
 """Back-ends: from features to an embedding and logits.
 
 A back-end is built as `Module(n_features, n_classes, options)`, has an attribute `embedding_size`, and maps features
-`(batch, n_features, frames)` to an embedding `(batch, embedding_size)` and logits `(batch, n_classes)`. To add one, write
-it in a file of its own and give it a line in `BACKENDS`.
+`(batch, n_features, frames)` to an embedding `(batch, embedding_size)` and logits `(batch, n_classes)`. To add one,
+write it in a file of its own and give it a line in `BACKENDS`.
 """
 
 from collections.abc import Mapping

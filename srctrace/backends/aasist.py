@@ -8,8 +8,8 @@ position of a frequency is a parameter rather than a random draw at each call.
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from srctrace.backends.graph import GraphAttention, GraphPool, HeterogeneousAttention
 from srctrace.backends.sizes import size
@@ -25,9 +25,7 @@ class AasistOptions:
 
     projection: int | None = size(128, "more features than this are projected to this many; null: never")
     channels: tuple[int, ...] = size((32, 32, 64, 64, 64, 64), "channels of the residual blocks, one after the other")
-    time_pools: int = size(
-        0, "how many residual blocks, from the first, pool frames by 3 (original AASIST: all)", low=0
-    )
+    time_pools: int = size(0, "how many residual blocks, from the first, pool frames by 3 (the original: all)", low=0)
     attention: int = size(128, "inner size of the attention that makes the two graphs")
     graph: int = size(64, "size of a node after the graph attention")
     stack: int = size(32, "size of a node after the heterogeneous graph attentions")
@@ -69,8 +67,8 @@ class Aasist(nn.Module):
         self.attention = nn.Sequential(
             nn.Conv2d(channels, options.attention, 1),
             nn.SELU(inplace=True),
-            nn.BatchNorm2d(options.attention),
-            nn.Conv2d(options.attention, channels, 1, bias=False),  # the softmax would cancel a bias
+            nn.BatchNorm2d(options.attention, affine=False),  # the softmax would cancel a shift, here as below
+            nn.Conv2d(options.attention, channels, 1, bias=False),
         )
 
         self.position = nn.Parameter(torch.randn(n_features // POOL, channels))
@@ -93,8 +91,8 @@ class Aasist(nn.Module):
             raise UserError(f"AASIST pools {self.min_frames} frames into one, but was given {features.shape[2]}")
         if self.projection is not None:
             features = self.projection(features.transpose(1, 2)).transpose(1, 2)  # (batch, projection, frames)
-        image = F.max_pool2d(features.unsqueeze(1), POOL)  # (batch, 1, n_features / 3, frames / 3)
-        image = self.encoder(F.selu(self.input_norm(image)))  # (batch, channels, bins, times)
+        image = functional.max_pool2d(features.unsqueeze(1), POOL)  # (batch, 1, n_features / 3, frames / 3)
+        image = self.encoder(functional.selu(self.input_norm(image)))  # (batch, channels, bins, times)
 
         weights = self.attention(image)  # (batch, channels, bins, times)
         spectral = (image * weights.softmax(dim=3)).sum(dim=3).transpose(1, 2)  # (batch, bins, channels)
@@ -114,14 +112,14 @@ class Aasist(nn.Module):
             ],
             dim=1,
         )  # (batch, 5 * stack)
-        return embedding, self.classifier(F.dropout(embedding, self.dropout, self.training))
+        return embedding, self.classifier(functional.dropout(embedding, self.dropout, self.training))
 
 
 class ResidualBlock(nn.Module):
     """Batch-norm, SELU and a 2x3 convolution, twice, beside a shortcut.
 
-    The first block of an encoder is given what has been normalised and activated already. The convolutions have no bias:
-    a batch-norm follows each.
+    The first block of an encoder is given what has been normalised and activated already. The convolutions have no
+    bias: a batch-norm follows each.
     """
 
     def __init__(self, n_in: int, n_out: int, first: bool = False):
@@ -158,4 +156,4 @@ class Branch(nn.Module):
         temporal, spectral, master = self.first(temporal, spectral, self.master)
         before = self.pool_temporal(temporal), self.pool_spectral(spectral), master
         after = self.second(*before)
-        return [F.dropout(x + y, DROP_BRANCH, self.training) for x, y in zip(before, after, strict=True)]
+        return [functional.dropout(x + y, DROP_BRANCH, self.training) for x, y in zip(before, after, strict=True)]

@@ -117,17 +117,17 @@ class AttentivePooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, channels, frames)` to `(batch, 2 * channels)`."""
-        uniform = x.new_full((1, 1, x.shape[2]), 1 / x.shape[2])
-        context = self.context(_statistics(x, uniform))  # (batch, bottleneck)
+        variance, mean = torch.var_mean(x, dim=2, correction=0)  # (batch, channels)
+        context = self.context(_mean_and_deviation(mean, variance))  # (batch, bottleneck)
         hidden = torch.tanh(self.frame(x) + context.unsqueeze(2))  # (batch, bottleneck, frames)
         weights = torch.softmax(self.score(hidden), dim=2)  # (batch, channels, frames)
-        return _statistics(x, weights)
+        mean = (weights * x).sum(dim=2)
+        variance = (weights * (x - mean.unsqueeze(2)).square()).sum(dim=2)
+        return _mean_and_deviation(mean, variance)
 
 
-def _statistics(x: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean and deviation over time of `(batch, channels, frames)`: `(batch, 2 * channels)`."""
-    mean = (weights * x).sum(dim=2)
-    variance = (weights * (x - mean.unsqueeze(2)).square()).sum(dim=2)
+def _mean_and_deviation(mean: Tensor, variance: Tensor) -> Tensor:
+    """`(batch, channels)` each to `(batch, 2 * channels)`."""
     return torch.cat([mean, variance.clamp(min=MIN_VARIANCE).sqrt()], dim=1)
 
 

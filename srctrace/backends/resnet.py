@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from srctrace.backends.sizes import size
 
@@ -70,4 +70,4 @@ class BasicBlock(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """`(batch, n_in, height, width)` to `(batch, n_out, height / stride, width / stride)`."""
-        return F.relu(self.residual(image) + self.shortcut(image))
+        return functional.relu(self.residual(image) + self.shortcut(image))

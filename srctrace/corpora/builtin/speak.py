@@ -30,7 +30,7 @@ KLATT = {"formant": 0, "klatt1": 1, "klatt2": 2, "klatt4": 4, "klatt5": 5}  # so
 IN_SET = ("formant", "klatt1", "klatt2", "klatt5")
 OUT_OF_SET = ("klatt4", *RESYNTHESES)
 
-GAIN = (-29.0, -23.0)
+LOUDNESS = (-29.0, -23.0)
 """RMS of an utterance in dB below full scale, drawn uniformly, the same for every source."""
 
 Row = dict[str, str]
@@ -71,7 +71,6 @@ def _speak_one(
         for carrier in range(len(CARRIERS[language])):
             sentence = draw_sentence(language, carrier, speaker, options.seed)
             said = (*sources, *out_of_set) if carrier in _turn(language, speaker, options) else sources
-            gain = generator(options.seed, language, name, sentence.id, "gain").uniform(*GAIN)
             for source in said:
                 variant = source if source in KLATT else "formant"
                 wave = synthesise(data, language, variant, voice.rate, sentence.words).astype(np.float64) / 32768
@@ -79,9 +78,12 @@ def _speak_one(
                     rng = generator(options.seed, language, name, sentence.id, source)
                     wave = RESYNTHESES[source](wave, SAMPLE_RATE, rng)
                 utterance = f"{language}/{source}/{name}-{sentence.id}"
+                # loudness and room tone are drawn anew, in the same way for every source
+                rng = generator(options.seed, language, name, sentence.id, "room")
+                rms = rng.uniform(*LOUDNESS)
                 path = Path("speech") / f"{utterance}.wav"
                 with atomic_path(root / path) as temporary:
-                    soundfile.write(temporary, level(wave, SAMPLE_RATE, gain), SAMPLE_RATE, subtype="PCM_16")
+                    soundfile.write(temporary, level(wave, SAMPLE_RATE, rms, rng), SAMPLE_RATE, subtype="PCM_16")
                 rows.append(
                     {
                         "utterance": utterance,

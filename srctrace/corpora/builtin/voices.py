@@ -36,7 +36,7 @@ def draw_voice(speaker: int, seed: int) -> Voice:
     start = generator(seed, "voices").random(N_QUALITIES)
     point = (start + (speaker + 1) / ratio ** np.arange(1, N_QUALITIES + 1)) % 1
     woman = speaker % 2 == 1
-    low, high = (150, 235) if woman else (72, 128)
+    low, high = (150, 235) if woman else (80, 130)
     return Voice(
         pitch=low * (high / low) ** point[0],
         pitch_range=1.25 + 0.35 * point[1],
