@@ -27,7 +27,7 @@ class SplitOptions:
     """How utterances are dealt out."""
 
     seed: int = field(default=0, metadata={"help": "the protocol's seed: the same for every model and training seed"})
-    unseen_speakers: float = field(default=1 / 3, metadata={"help": "share of speakers that are in eval only"})
+    unseen_speakers: float = field(default=0.33, metadata={"help": "share of speakers that are in eval only"})
     dev: float = field(default=0.15, metadata={"help": "share of text groups in dev"})
     eval: float = field(default=0.25, metadata={"help": "share of text groups in eval"})
 

@@ -178,11 +178,11 @@ class _Run:
         number = state.epoch + 1
         began = saved = time.monotonic()
         order = generator(self.seed, "order", number).permutation(len(self.trials["train"]))
+        chunks = np.array_split(order, self.steps)  # of nearly equal size: batch-norm cannot do with a batch of one
         self.model.train()
         while state.step < self.steps:
             lr = self._set_learning_rate()
-            chunk = order[state.step * self.options.batch_size : (state.step + 1) * self.options.batch_size]
-            batch = [self.trials["train"][index] for index in chunk]
+            batch = [self.trials["train"][index] for index in chunks[state.step]]
             loss = self._step(batch, number, state.step)
             state.step += 1
             state.loss_sum += loss * len(batch)

@@ -1,6 +1,7 @@
 """Configs: complete ones are filled, wrong ones are told what is wrong."""
 
 import copy
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,39 @@ def test_wrong_configs_name_the_key(path, value, message):
         complete(change(path, value), SCHEMA)
 
 
+def owners() -> dict[str, type]:
+    """Sections of the config that are the fields of a dataclass."""
+    from srctrace.backends import BACKENDS
+    from srctrace.corpora.builtin import BuiltinOptions
+    from srctrace.frontends.lfcc import LfccOptions
+    from srctrace.protocol import SplitOptions
+    from srctrace.train import TrainOptions
+
+    sections = {"train": TrainOptions, "split": SplitOptions, "lfcc": LfccOptions, "builtin": BuiltinOptions}
+    return sections | {f"backends.{name}": backend.options for name, backend in BACKENDS.items()}
+
+
+@pytest.mark.parametrize("section", sorted(owners()))
+def test_the_schema_says_what_the_code_says(section):
+    """Names and defaults of the schema are those of the dataclass that owns them."""
+    node = yaml.safe_load(SCHEMA.read_text())
+    for part in section.split("."):
+        node = node["properties"][part]
+    fields = {field.name: field.default for field in dataclasses.fields(owners()[section])}
+    elsewhere = {"split": {"seed"}, "lfcc": {"sample_rate"}}.get(section, set())  # one for the whole run
+    assert set(node["properties"]) == set(fields) - elsewhere
+    for name, about in node["properties"].items():
+        default = tuple(about["default"]) if isinstance(about["default"], list) else about["default"]
+        assert default == pytest.approx(fields[name]) if isinstance(default, float) else default == fields[name], name
+        assert about["description"]
+
+
+def test_the_schema_names_the_registered_backends():
+    from srctrace.backends import BACKENDS
+
+    assert tuple(BACKENDS) == grid.BACKENDS
+
+
 def test_the_grid_is_the_product():
     config = complete(change("seeds", [1, 2, 3]), SCHEMA)
     models = grid.models(config)
@@ -85,7 +119,8 @@ def test_the_grid_needs_the_standard_library_only():
     """The Snakefile imports it, and is read again for every job."""
     code = (
         "import sys; before = set(sys.modules); import srctrace.grid; "
-        "new = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names) - {'srctrace'}; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
+        "new -= set(sys.stdlib_module_names) | {'srctrace'}; "
         "sys.exit(f'imported {new}' if new else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

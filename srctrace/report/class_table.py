@@ -4,23 +4,30 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from srctrace.report.cells import group, pick
-from srctrace.report.inputs import ReportData, select
+from srctrace.report.inputs import ReportData, Row, select
 
 RATES = ("precision", "recall", "f1")
 
 
 def class_table(data: ReportData, protocol: str, systems: Sequence[str]) -> list[dict]:
-    """One row per system, group of cells and source."""
+    """One entry per system: its sources, each with trials and rates for every group of cells that has it."""
     table = []
     for system in systems:
         clean = pick(data.cells, protocol=protocol, system=system, variant="clean")
-        rows = select(data.classes, protocol=protocol, system=system, variant="clean")
-        for name, cells in group(clean).items() if clean else ():
-            pairs = {(cell.train, cell.test) for cell in cells}
-            members = [row for row in rows if (row["train"], row["test"]) in pairs]
-            for source in data.order.unique(row["source"] for row in members):
-                own = select(members, source=source)
-                rates = {rate: fmean(float(row[rate]) for row in own) for rate in RATES}
-                trials = sum(int(row["n_trials"]) for row in own)
-                table.append({"system": system, "group": name, "source": source, "trials": trials, **rates})
+        if not clean:
+            continue
+        group_of = {(cell.train, cell.test): name for name, cells in group(clean).items() for cell in cells}
+        rows: dict[tuple[str, str], list[Row]] = {}
+        for row in select(data.classes, protocol=protocol, system=system, variant="clean"):
+            name = group_of.get((row["train"], row["test"]))
+            if name is not None:
+                rows.setdefault((row["source"], name), []).append(row)
+        sources = data.order.unique(source for source, _ in rows)
+        cells = {source: {name: _cell(own) for (of, name), own in rows.items() if of == source} for source in sources}
+        table.append({"system": system, "sources": cells})
     return table
+
+
+def _cell(rows: Sequence[Row]) -> dict[str, float]:
+    rates = {rate: fmean(float(row[rate]) for row in rows) for rate in RATES}
+    return {"trials": sum(int(row["n_trials"]) for row in rows), **rates}

@@ -94,7 +94,7 @@ def statements(
     bounded = [cell for cell in cells if cell.low is not None]
     if chance is not None and bounded:
         at_chance = [cell for cell in bounded if cell.low <= chance]
-        text = f"Every cell is above chance ({percent(chance)}), its whole interval"
+        text = f"Every clean cell is above chance ({percent(chance)}) with its whole interval"
         text += f": {len(bounded) - len(at_chance)} of {len(bounded)} cells are" if at_chance else ""
         found.append(_statement(not at_chance, text))
     for name in dict.fromkeys(name for line in systems for name in line.means):
@@ -113,7 +113,7 @@ def statements(
         found.append(_statement(not gains, text + words))
     if findings:
         warnings = [row["check"] for row in findings if row["level"] == "warning"]
-        text = "The audit has no warning" + (f": it has {len(warnings)}" if warnings else "")
+        text = "The audit gives no warning" + (f": it gives {len(warnings)}" if warnings else "")
         found.append(_statement(not warnings, text))
     return found
 

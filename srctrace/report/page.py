@@ -100,7 +100,7 @@ def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
     return {
         "corpus": data.corpus,
         "builtin": corpus.get("type") == "builtin",
-        "out_of_set": corpus.get("out_of_set") or [],
+        "out_of_set": [source for source in corpus_table(data).sources if source in (corpus.get("out_of_set") or [])],
         "protocols": [_protocol(data, protocol, figures) for protocol in data.protocols],
         "systems": data.order.unique(cell.system for cell in data.cells),
         "seeds": data.order.unique(seed for cell in data.cells for seed, _ in cell.by_seed),

@@ -69,7 +69,7 @@ def compare(config: Mapping, eval_counts: Sequence[int]) -> list[Difference]:
         paper = "420 a language; 330 a Slavic one"
         found.append(Difference("Clean evaluation utterances", here, paper, (low, high) == (330, 420)))
     seeds = config.get("seeds") or []
-    found.append(Difference("Training seeds", _words(seeds), "one: 688", list(seeds) == [688]))
+    found.append(Difference("Training seeds", f"{len(seeds)}: {_words(seeds)}", "1: 688", list(seeds) == [688]))
     for key in KEYS:
         value = _look_up(config, key.path)
         if value is not None and _is_used(key.path, systems):

@@ -165,7 +165,8 @@ def _corpus(folder: Path, size: Size, chance: random.Random) -> tuple[Path, list
         for index in range(48)
     ]
     columns = ("utterance", "path", "language", "source", "speaker", "text", "sentence")
-    write_table(folder / "manifest.tsv", columns, rows)
+    unknown = [{**row, "utterance": f"{row['utterance']}-world", "source": "world"} for row in rows[:8]]
+    write_table(folder / "manifest.tsv", columns, [*rows, *unknown])
     paths = []
     for protocol, condition in product(size.protocols, size.conditions):
         path = folder / "built" / protocol / "splits" / f"{condition}.tsv"

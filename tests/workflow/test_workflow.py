@@ -46,7 +46,12 @@ def test_a_second_run_has_nothing_to_do(finished):
     [
         ("train", "epochs", 3, {"train", "score_mono", "measure_mono", "collect", "summarise"}),
         ("backends", "resnet18", {"width": 5}, {"train", "score_mono", "measure_mono", "collect", "summarise"}),
-        ("lfcc", "n_lfcc", 40, {"extract", "train", "score_mono", "measure_mono", "audit_mono", "collect", "summarise"}),
+        (
+            "lfcc",
+            "n_lfcc",
+            40,
+            {"extract", "train", "score_mono", "measure_mono", "audit_mono", "collect", "summarise"},
+        ),
     ],
 )
 def test_changing_a_key_reruns_what_depends_on_it(finished, section, key, value, expected):
@@ -105,7 +110,10 @@ def test_killed_at_a_bad_moment_it_ends_with_the_same_metrics(finished, tmp_path
     run = Run(tmp_path, small_config())
     arguments = ["--nolock", "--rerun-incomplete"]
     process = subprocess.Popen(
-        run.command(*arguments), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        run.command(*arguments),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     trained = run.folder / "results" / "logs" / "train" / "mono"
@@ -123,8 +131,9 @@ def test_killed_at_a_bad_moment_it_ends_with_the_same_metrics(finished, tmp_path
 def test_two_runs_in_one_folder_are_refused(run):
     (run.folder / "results" / "metrics.tsv").unlink()
     arguments = ("--nolock", "--forcerun", "train")
-    first = subprocess.Popen(run.command(*arguments), env=environment(), stdout=subprocess.PIPE, text=True,
-                             stderr=subprocess.STDOUT)
+    first = subprocess.Popen(
+        run.command(*arguments), env=environment(), stdout=subprocess.PIPE, text=True, stderr=subprocess.STDOUT
+    )
     for line in first.stdout:
         if "rule train" in line:
             break

@@ -55,9 +55,7 @@ for protocol in config["protocols"]:
             runtime=20,
             gpu=0,
         params:
-            sources=CORPUS["sources"],
             cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
-            bootstrap_seed=config["protocol_seed"],
             folder=lambda wildcards, output: str(Path(output[0]).parent),
         shell:
             "srctrace measure {params.cell} --system {wildcards.system} --seed {wildcards.seed}"
@@ -69,7 +67,8 @@ for protocol in config["protocols"]:
         input:
             manifest=f"results/{CORPUS['name']}/manifest.tsv",
             waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
-            features=expand(f"{FEATURES}/{{language}}{{suffix}}", language=LANGUAGES, suffix=[".npy", ".tsv", ".json"]),
+            features=expand(f"{FEATURES}/{{language}}.npy", language=LANGUAGES),
+            indices=expand(f"{FEATURES}/{{language}}.tsv", language=LANGUAGES),
             splits=expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
         output:
             baselines=f"results/{CORPUS['name']}/{protocol}/audit/baselines.tsv",
@@ -86,16 +85,11 @@ for protocol in config["protocols"]:
             runtime=60,
             gpu=0,
         params:
-            features=FEATURES,
-            waves=WAVES,
-            sources=CORPUS["sources"],
             cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
-            bootstrap_seed=config["protocol_seed"],
             folder=lambda wildcards, output: str(Path(output[0]).parent),
         shell:
-            "srctrace audit {params.cell} --manifest {input.manifest} --waves {params.waves}"
-            " --features {params.features} --splits {input.splits} --sources {params.sources}"
-            " --bootstrap-seed {params.bootstrap_seed} --out {params.folder} 2> {log}"
+            "srctrace audit {params.cell} --manifest {input.manifest} --waves {input.waves}"
+            " --features {input.features} --splits {input.splits} --out {params.folder} 2> {log}"
 
 
 rule collect:

@@ -10,8 +10,6 @@ def figure_outputs(protocol):
 rule record_config:
     output:
         "results/config.json",
-    params:
-        config=json.dumps(config, indent=1),
     log:
         "results/logs/record_config.log",
     benchmark:
@@ -23,5 +21,7 @@ rule record_config:
         mem_mb=300,
         runtime=5,
         gpu=0,
+    params:
+        config=json.dumps(config, indent=1),
     shell:
         "printf '%s\\n' {params.config:q} > {output} 2> {log}"

@@ -12,7 +12,7 @@ def features_of(wildcards):
 def sizes_of(wildcards):
     """The sizes of a system's back-end, as NAME=VALUE."""
     sizes = config["backends"].get(grid.split_system(wildcards.system)[1], {})
-    return [f"{name}={str(value).lower()}" for name, value in sizes.items()]
+    return [f"{name}={json.dumps(value, separators=(',', ':'))}" for name, value in sizes.items()]
 
 
 rule train:
@@ -42,5 +42,5 @@ rule train:
         device=config["device"],
     shell:
         "srctrace train --features {params.features} --split {input.split} --system {wildcards.system}"
-        " --sizes {params.sizes} --sources {params.sources} --seed {wildcards.seed} {params.options}"
+        " --sizes {params.sizes:q} --sources {params.sources} --seed {wildcards.seed} {params.options}"
         " --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
