@@ -169,7 +169,8 @@ void Plan::Load(const Sample* wave, int64_t index, Workspace* work) const {
     }
     if (!good) {
       const Sample* bad = std::find_if_not(wave, wave + samples_, [](Sample x) { return std::abs(x) <= kMaxSample; });
-      Refuse("utterance ", index, " of the batch, sample ", bad - wave, " is ", *bad,
+      const float value = std::abs(*bad);  // a NaN may print with a sign
+      Refuse("utterance ", index, " of the batch, sample ", bad - wave, " is ", *bad < 0 ? "-" : "", value,
              ": samples must be finite and within +-1e10 (audio is within +-1)");
     }
   }

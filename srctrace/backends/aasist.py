@@ -1,8 +1,9 @@
 """AASIST (Jung et al., "AASIST: audio anti-spoofing using integrated spectro-temporal graph attention networks", ICASSP
 2022) on features, as Tak et al. (Odyssey 2022) put it on SSL features and the multilingual benchmark on LFCC too.
 
-Unlike the published code of the benchmark, the batch-norm and activation that open a residual block are used, and the
-position of a frequency is a parameter rather than a random draw at each call.
+Unlike in the published code of the benchmark, the batch-norm and activation that open a residual block are used, the
+position of a frequency is a parameter rather than a random draw at each call, and there are no parameters that a
+batch-norm or softmax would cancel.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from srctrace.backends.sizes import size
 from srctrace.errors import UserError
 
 POOL = 3  # of the features, along both axes, and of the frames, in blocks that pool
-DROP_BRANCH = 0.2
+DROP_BRANCH = 0.2  # of what the two branches hand on, as published
 
 
 @dataclass(frozen=True)

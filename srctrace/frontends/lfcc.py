@@ -61,7 +61,8 @@ class LfccOptions:
             try:
                 setattr(native, option.name, value)
             except TypeError:
-                raise UserError(f"LFCC options: {option.name} is {value!r}: it must be {option.type}") from None
+                kind = getattr(option.type, "__name__", option.type)
+                raise UserError(f"LFCC options: {option.name} is {value!r}: it must be {kind}") from None
         return native
 
 
@@ -85,10 +86,10 @@ def lfcc(waves, options: LfccOptions, threads: int = 1):
     is_tensor = torch is not None and isinstance(waves, torch.Tensor)
     if not is_tensor and not isinstance(waves, np.ndarray):
         raise UserError(f"LFCC: waves must be a NumPy array or a torch tensor, not {type(waves).__name__}")
-    sample_type = str(waves.dtype).removeprefix("torch.")
-    if sample_type not in SAMPLE_TYPES or waves.ndim != 2:
+    shape, sample_type = tuple(waves.shape), str(waves.dtype).removeprefix("torch.")
+    if len(shape) != 2 or sample_type not in SAMPLE_TYPES:
         raise UserError(
-            f"LFCC: waves must be (batch, samples) of {' or '.join(SAMPLE_TYPES)}, not {tuple(waves.shape)} of {sample_type}"
+            f"LFCC: waves must be (batch, samples) of {' or '.join(SAMPLE_TYPES)}, not {shape} of {sample_type}"
         )
     array = waves.detach().cpu().numpy() if is_tensor else waves
     try:

@@ -15,6 +15,8 @@ WIDTH = 420  # CSS pixels: a phone shows it whole, a desktop two or more in a ro
 PX = 0.75  # a CSS pixel is 0.75 points, Matplotlib's unit of lengths and letters
 MARGIN = 12
 
+DASH = "\N{EN DASH}"
+
 INK = "#1c2733"
 MUTED = "#5b6876"
 RULE = "#d9dee4"
@@ -38,7 +40,7 @@ FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', s
 
 
 class Canvas:
-    """A figure of `WIDTH` × `height` CSS pixels, with the origin at the top left."""
+    """A figure of `WIDTH` by `height` CSS pixels, with the origin at the top left."""
 
     def __init__(self, height: float):
         self.height = height

@@ -10,7 +10,6 @@ from statistics import fmean
 from srctrace.errors import UserError
 from srctrace.grid import VARIANTS
 
-
 SAME_OTHER = {"mono": ("mono-lingual", "cross-lingual"), "family": ("same family", "other family")}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from srctrace.report.cells import group, pick
-from srctrace.report.inputs import ReportData, Row, select
+from srctrace.report.inputs import ReportData, Row
 
 RATES = ("precision", "recall", "f1")
 
@@ -18,7 +18,7 @@ def class_table(data: ReportData, protocol: str, systems: Sequence[str]) -> list
             continue
         group_of = {(cell.train, cell.test): name for name, cells in group(clean).items() for cell in cells}
         rows: dict[tuple[str, str], list[Row]] = {}
-        for row in select(data.classes, protocol=protocol, system=system, variant="clean"):
+        for row in data.classes.get((protocol, system), []):
             name = group_of.get((row["train"], row["test"]))
             if name is not None:
                 rows.setdefault((row["source"], name), []).append(row)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from srctrace.report.canvas import MARGIN, MUTED, WIDTH, box, canvas, label, percent, shorten
+from srctrace.report.canvas import DASH, MARGIN, MUTED, WIDTH, box, canvas, label, percent, shorten
 from srctrace.report.color import shade
 
 TOP = 50
@@ -75,7 +75,7 @@ def _draw_matrix(sheet: Axes, top: float, matrix: Matrix) -> None:
             fill, ink = shade(share or 0.0)
             box(sheet, x + 1, y + 1, width - 2, ROW - 2, facecolor=fill)
             if share is None:
-                label(sheet, x + width / 2, y + ROW / 2, "–", size=12, color=ink)
+                label(sheet, x + width / 2, y + ROW / 2, DASH, size=12, color=ink)
                 continue
             count = matrix.counts.get((source, predicted), 0)
             label(sheet, x + width / 2, y + 14, percent(share, 1 if width >= 40 else 0), size=12.5, color=ink)

@@ -10,7 +10,7 @@ from srctrace.report.cells import Cell, group, pick
 from srctrace.report.confusion import draw_confusion, matrices
 from srctrace.report.curves import draw_curves
 from srctrace.report.heatmap import draw_heatmap
-from srctrace.report.inputs import ReportData, ReportInputs, select
+from srctrace.report.inputs import ReportData, ReportInputs
 from srctrace.report.names import protocol_figure, system_figure
 from srctrace.report.systems import draw_systems, entries
 from srctrace.report.variants import draw_variants
@@ -79,7 +79,7 @@ def _draw_side_by_side(data: ReportData, protocol: str, clean: dict[str, list[Ce
 
 def _draw_confusion(data: ReportData, protocol: str, system: str, clean: Sequence[Cell], out_dir: Path) -> None:
     group_of = {(cell.train, cell.test): name for name, found in group(clean).items() for cell in found}
-    rows = select(data.confusion, protocol=protocol, system=system, variant="clean")
+    rows = data.confusion.get((protocol, system), [])
     sources = data.order.unique([*(row["label"] for row in rows), *(row["predicted"] for row in rows)])
     found = matrices(rows, group_of, sources)
     path = out_dir / system_figure(protocol, system, "confusion")

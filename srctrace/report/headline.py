@@ -68,7 +68,7 @@ def tiles(lines: Sequence[Line], cells: Sequence[Cell]) -> list[Tile]:
         words = f"points, mean over systems: {ends[0]} {names[0]}, {ends[1]} {names[1]}"
         found.append(Tile("Cost of crossing", points(drop), words))
     pair = hardest_pair(cells)
-    if pair:
+    if pair and len({(cell.train, cell.test) for cell in cells}) > 1:
         (train, test), value = pair
         over = f", mean of {len(systems)} systems" if len(systems) > 1 else ""
         found.append(Tile("Hardest pair", percent(value), f"trained on {train}, tested on {test}{over}"))
@@ -149,7 +149,7 @@ def mean_half_width(cells: Sequence[Cell]) -> float | None:
 
 def points(difference: float) -> str:
     """A difference of two rates in percentage points."""
-    return f"{100 * difference:.1f}".replace("-", "−")  # a minus sign, as wide as a plus
+    return f"{100 * difference:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def seed_table(cells: Sequence[Cell], systems: Sequence[str]) -> list[dict]:

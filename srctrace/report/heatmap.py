@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from srctrace.report.canvas import EMPTY, INK, MARGIN, MUTED, WIDTH, box, canvas, label, percent, shorten
+from srctrace.report.canvas import DASH, EMPTY, INK, MARGIN, MUTED, WIDTH, box, canvas, label, percent, shorten
 from srctrace.report.cells import Cell
 from srctrace.report.color import shade
 
@@ -55,7 +55,7 @@ def _draw_cell(sheet: Axes, x: float, y: float, width: float, cell: Cell | None)
     middle = x + width / 2
     if cell is None:
         box(sheet, x + 1, y + 1, width - 2, ROW - 2, facecolor=EMPTY)
-        label(sheet, middle, y + ROW / 2, "–", size=12, color=MUTED)
+        label(sheet, middle, y + ROW / 2, DASH, size=12, color=MUTED)
         return
     fill, ink = shade(cell.macro_f1)
     box(sheet, x + 1, y + 1, width - 2, ROW - 2, facecolor=fill)
@@ -63,15 +63,15 @@ def _draw_cell(sheet: Axes, x: float, y: float, width: float, cell: Cell | None)
     interval = width >= 36 and cell.low is not None and cell.high is not None
     label(sheet, middle, y + (16 if interval else ROW / 2), value, size=min(14.5, width / 2.7), color=ink)
     if interval:
-        label(sheet, middle, y + 33, f"{percent(cell.low, 0)}–{percent(cell.high, 0)}", size=10, color=ink)
+        label(sheet, middle, y + 33, f"{percent(cell.low, 0)}{DASH}{percent(cell.high, 0)}", size=10, color=ink)
 
 
 def _draw_scale(sheet: Axes, x: float, y: float) -> None:
     steps = 70
-    for step in range(steps):
-        fill, _ = shade((step + 0.5) / steps)
-        # A hair wider than its place: no light shows between neighbours.
-        box(sheet, x + step * SCALE / steps, y - 4, SCALE / steps + 0.5, 8, facecolor=fill)
+    colors = [shade((step + 0.5) / steps)[0] for step in range(steps)]
+    # Each a hair wider than its place: no light shows between neighbours.
+    places = [(x + step * SCALE / steps, SCALE / steps + 0.5) for step in range(steps)]
+    sheet.broken_barh(places, (y - 4, 8), facecolors=colors, linewidth=0)
     for value in (0, 50, 100):
         label(sheet, x + SCALE * value / 100, y + 14, str(value), size=10, color=MUTED)
 

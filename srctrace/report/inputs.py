@@ -113,14 +113,14 @@ class ReportData:
         return {_protocol_of(path): read_table(path, FINDINGS) for path in self.inputs.findings}
 
     @cached_property
-    def confusion(self) -> list[Row]:
-        """Rows of the confusion matrices."""
-        return self._rows(self.inputs.confusion, CONFUSION)
+    def confusion(self) -> dict[tuple[str, str], list[Row]]:
+        """(protocol, system) to its rows of the confusion matrices, clean trials."""
+        return _clean_by_system(self._rows(self.inputs.confusion, CONFUSION))
 
     @cached_property
-    def classes(self) -> list[Row]:
-        """Rows of the metrics per class."""
-        return self._rows(self.inputs.classes, CLASSES)
+    def classes(self) -> dict[tuple[str, str], list[Row]]:
+        """(protocol, system) to its rows of the metrics per class, clean trials."""
+        return _clean_by_system(self._rows(self.inputs.classes, CLASSES))
 
     @cached_property
     def curves(self) -> list[Curve]:
@@ -156,8 +156,10 @@ class ReportData:
         return self.order.unique(cell.system for cell in self.cells if cell.protocol == protocol)
 
     def sources(self, protocol: str) -> list[str]:
-        """Sources that have trials in a protocol."""
-        return self.order.unique(row["source"] for row in self.classes if row["protocol"] == protocol)
+        """Sources that have clean trials in a protocol."""
+        return self.order.unique(
+            row["source"] for (of, _), rows in self.classes.items() if of == protocol for row in rows
+        )
 
     def _rows(self, path: Path, columns: Sequence[str]) -> list[Row]:
         rows = read_table(path, columns)
@@ -169,9 +171,12 @@ class ReportData:
         return rows
 
 
-def select(rows: Iterable[Row], **values: str) -> list[Row]:
-    """Rows that have all of `values`."""
-    return [row for row in rows if all(row[column] == value for column, value in values.items())]
+def _clean_by_system(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["variant"] == "clean":
+            found.setdefault((row["protocol"], row["system"]), []).append(row)
+    return found
 
 
 def _protocol_of(path: Path) -> str:

@@ -32,7 +32,7 @@ KEYS = (
     Key("Learning rate", "train.lr", 0.0005),
     Key("Weight decay", "train.weight_decay", 0.0005),
     Key("Learning-rate schedule", "train.schedule", "halve", "every 10 epochs"),
-    Key("Mixup α", "train.mixup", 0.5),
+    Key("Mixup alpha", "train.mixup", 0.5),
     Key("Epoch kept, by dev", "train.select", "loss"),
     Key("Frames of a training stretch", "train.crop_frames", 0, "0: the whole utterance"),
     Key("Variants trained on", "train.variants", list(VARIANTS)),

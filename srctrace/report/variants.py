@@ -21,7 +21,9 @@ def draw_variants(path: Path, systems: Mapping[str, Sequence[Cell]], variants: S
     rows = -(-len(systems) // columns)
     width = (WIDTH - 2 * MARGIN - GAP * (columns - 1)) / columns
     with canvas(path, TOP + PANEL * rows) as drawn:
-        drawn.title("Robustness by variant", "Mean macro-F1 in % of the cells, by variant of the trials; rules: 0, 50, 100")
+        drawn.title(
+            "Robustness by variant", "Mean macro-F1 in % of the cells, by variant of the trials; rules: 0, 50, 100"
+        )
         sheet = drawn.sheet()
         x = MARGIN + 5.0
         for index, name in enumerate(groups):

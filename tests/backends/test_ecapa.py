@@ -38,16 +38,18 @@ def test_pooling_without_preference_is_the_mean_and_deviation():
     torch.testing.assert_close(pooling(frames), expected)
 
 
-def test_pooling_weighs_frames():
-    """The statistics of each channel are those of its frames, repeated as often as the attention says."""
+def test_pooling_weighs_frames_by_their_statistics_and_the_utterances():
+    """By hand, with one linear layer over each frame, the mean and the deviation, as the paper writes it."""
     pooling = AttentivePooling(5, 4)
-    frames = torch.randn(1, 5, 3)
-    constant = pooling(frames[:, :, :1].expand(-1, -1, 3))
-    torch.testing.assert_close(constant[:, :5], frames[:, :, 0])
-    assert (constant[:, 5:] < 0.01).all()
-    pooled = pooling(frames)
-    assert (pooled[:, :5] > frames.amin(dim=2)).all()
-    assert (pooled[:, :5] < frames.amax(dim=2)).all()
+    frames = torch.randn(1, 5, 7)
+    mean, deviation = frames.mean(dim=2, keepdim=True), frames.std(dim=2, correction=0, keepdim=True)
+    seen = torch.cat([frames, mean.expand_as(frames), deviation.expand_as(frames)], dim=1)  # (1, 15, 7)
+    weight = torch.cat([pooling.frame.weight[:, :, 0], pooling.context.weight], dim=1)  # (4, 15)
+    hidden = torch.tanh(weight @ seen + pooling.frame.bias[:, None])
+    weights = (pooling.score.weight[:, :, 0] @ hidden).softmax(dim=2)
+    expected_mean = (weights * frames).sum(dim=2)
+    expected_deviation = ((weights * frames.square()).sum(dim=2) - expected_mean.square()).sqrt()
+    torch.testing.assert_close(pooling(frames), torch.cat([expected_mean, expected_deviation], dim=1))
 
 
 def test_res2_groups_pass_on_what_they_see():
@@ -62,8 +64,7 @@ def test_res2_groups_pass_on_what_they_see():
     assert differs == [False, True, True, True]
 
 
-def test_dilations_widen_what_a_frame_sees():
-    """Outermost layers see 2 frames a side; the seven chained convolutions of a block see its dilation each."""
+def test_dilations_grow_from_block_to_block():
     network = EcapaTdnn(80, 4, EcapaOptions(channels=16, mfa_channels=16, bottleneck=4))
     dilations = [block.layers[1].convolutions[0][0].dilation for block in network.blocks]
     assert dilations == [(2,), (3,), (4,)]

@@ -12,11 +12,10 @@ def pair_score(x, y, pair, score):
     return torch.tanh(pair(x * y)) @ score
 
 
-@pytest.mark.parametrize("n_nodes", [1, 2, 16, 17, 41])
+@pytest.mark.parametrize("n_nodes", [1, 2, 32, 33, 41])
 def test_scores_within_a_graph_are_those_of_all_pairs(n_nodes):
     nodes, pair, score = torch.randn(2, n_nodes, 5), nn.Linear(5, 3), torch.randn(3)
     scores = within_scores(nodes, pair, score)
-    assert torch.equal(scores, scores.transpose(1, 2)) or n_nodes <= 16
     for i in range(n_nodes):
         for j in range(n_nodes):
             expected = pair_score(nodes[:, i], nodes[:, j], pair, score)

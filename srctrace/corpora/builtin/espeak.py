@@ -5,6 +5,7 @@ noise), so it is loaded afresh for each: an utterance depends on the voice and t
 before it. That costs 3 ms. It is global state all the same: one utterance at a time in a process.
 """
 
+import _ctypes
 import ctypes
 import os
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ SAMPLE_RATE = 22050
 VOICE_OF = {"en": "gmw/en", "de": "gmw/de", "fr": "roa/fr", "it": "roa/it", "pl": "zlw/pl", "ru": "zle/ru"}
 """Language to espeak's voice file."""
 
+DATA_FILES = ("phontab", "phonindex", "phondata", "intonations")
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: speech goes to the callback, and no thread is started
 _NO_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT: a bad data folder is an error code, not the end of the process
 _UTF8 = 1
@@ -39,16 +41,17 @@ def require_espeak() -> None:
 def make_data_folder(folder: Path, language: str, variants: Mapping[str, str]) -> Path:
     """A private espeak data folder that knows one language and `variants` (name to the text of the voice file).
 
-    espeak reads every voice file it finds when it starts, so fewer are faster.
+    espeak reads every voice file it finds when it starts, so fewer are faster. The English dictionary is there because
+    other languages fall back on it for foreign words.
     """
     import espeakng_loader  # noqa: PLC0415
 
     packaged = Path(espeakng_loader.get_data_path())
     data = folder / "espeak-ng-data"
     (data / "voices" / "!v").mkdir(parents=True)
-    for path in packaged.iterdir():
-        if path.name not in ("voices", "lang"):
-            (data / path.name).symlink_to(path)
+    dictionaries = {f"{language}_dict", "en_dict"}
+    for name in sorted({*DATA_FILES, *dictionaries}):
+        (data / name).symlink_to(packaged / name)
     voice = data / "lang" / VOICE_OF[language]
     voice.parent.mkdir(parents=True)
     voice.symlink_to(packaged / "lang" / VOICE_OF[language])
@@ -93,13 +96,7 @@ def synthesise(data: Path, language: str, variant: str, rate: int, words: str) -
         )
         library.espeak_Terminate()
     finally:
-        _unload(library)
+        _ctypes.dlclose(library._handle)
     if refused or not chunks:
         raise RuntimeError(f"espeak-ng did not speak {words!r} as {language}+{variant} (it returned {refused})")
     return np.concatenate(chunks)
-
-
-def _unload(library: ctypes.CDLL) -> None:
-    import _ctypes  # noqa: PLC0415
-
-    _ctypes.dlclose(library._handle)

@@ -3,6 +3,8 @@
 Each takes float `(samples,)`, its sample rate and a generator, and returns float `(samples,)` of the same length.
 """
 
+import warnings
+
 import numpy as np
 from scipy.linalg import solve_toeplitz
 from scipy.signal import get_window, istft, lfilter, stft
@@ -92,7 +94,9 @@ def _fit(wave: np.ndarray, length: int) -> np.ndarray:
 
 def _import_world():
     try:
-        import pyworld  # noqa: PLC0415
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyworld imports pkg_resources, which says at length that it is old
+            import pyworld  # noqa: PLC0415
     except ImportError:
         raise UserError(MISSING) from None
     return pyworld

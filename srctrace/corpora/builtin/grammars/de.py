@@ -24,14 +24,15 @@ CARRIERS = (
     "{Vom Hafen|Vom Bahnhof|Vom Flughafen|Vom Dorf|Von der Kirche|Vom Markt|Von der Brücke|Von der Schule} "
     "bis {zum See|zum Strand|zum Wald|zum Hotel|zum Bauernhof|zum Schloss|zur Bücherei|zum Krankenhaus} "
     "sind es {2|3|6|8|11|14|17|25} Kilometer.",
-    "{Emma|Lukas|Sophie|Daniel|Hannah|Thomas|Clara|Georg} "
-    "wurde {beim Rennen|beim Marathon|beim Schachspiel|beim Turnier|beim Quiz|bei der Regatta|beim Singen|beim Rudern} "
+    "Unser Nachbar {Lukas|Felix|Jonas|Daniel|Martin|Thomas|Jakob|Georg} "
+    "wurde gestern {beim Rennen|beim Marathon|beim Schachspiel|beim Turnier|beim Quiz|bei der Regatta|beim Singen|"
+    "beim Rudern} "
     "{Zweiter|Dritter|Vierter|Fünfter|Sechster|Siebter|Achter|Neunter}.",
     "Ich habe {den Schirm|den Koffer|die Jacke|den Schal|den Geldbeutel|das Heft|das Fahrrad|die Gitarre} "
     "{meiner Schwester|meines Bruders|meiner Tante|meines Onkels|meiner Mutter|meines Vaters|deiner Oma|deines Opas} "
     "{im Bus|im Büro|im Taxi|am Bahnhof|im Café|auf der Fähre|beim Zahnarzt|in der Garage} vergessen.",
-    "{Die Brücke|Der Turm|Die Kapelle|Die Mühle|Das Rathaus|Der Leuchtturm|Der Palast|Die Festung} wurde im Jahr "
-    "{1612|1648|1703|1756|1789|1824|1867|1893} gebaut "
+    "{Die Brücke|Der Turm|Die Kapelle|Die Mühle|Das Rathaus|Der Leuchtturm|Der Palast|Die Festung} "
+    "wurde im {sechzehnten|siebzehnten|achtzehnten|neunzehnten} Jahrhundert gebaut "
     "und {20|30|40|50|60|70|80|90} Jahre später {renoviert|bemalt|erweitert|repariert|verkauft|vermessen|geschlossen|"
     "versteigert}.",
 )

@@ -29,6 +29,7 @@ CARRIERS = (
     "{umbrella|suitcase|jacket|scarf|wallet|notebook|bicycle|guitar} "
     "{on the bus|at the office|in the taxi|at the station|in the café|on the ferry|at the dentist|in the garage}.",
     "The old {bridge|tower|chapel|mill|town hall|lighthouse|palace|fortress} was built in "
-    "{1612|1648|1703|1756|1789|1824|1867|1893} and {restored|painted|enlarged|repaired|rebuilt|sold|measured|closed} "
+    "{sixteen twelve|sixteen forty|seventeen thirty|seventeen fifty|eighteen ten|eighteen sixty|nineteen eleven|"
+    "nineteen twenty} and {restored|painted|enlarged|repaired|rebuilt|sold|measured|closed} "
     "{20|30|40|50|60|70|80|90} years later.",
 )

@@ -5,7 +5,8 @@ CARRIERS = (
     "partira de la voie {2|3|4|5|6|8|9|11} à {6 heures 15|7 heures 20|8 heures 45|9 heures 30|10 heures 50|"
     "11 heures 25|17 heures 40|18 heures 35}.",
     "Deux billets d'entrée pour {le musée|le théâtre|le concert|le château|le zoo|le cinéma|l'opéra|le ballet} "
-    "coûtent {18|22|25|31|36|43|49|58} euros et {dix|quinze|vingt|trente|quarante|cinquante|soixante} centimes.",
+    "coûtent {18|22|25|31|36|43|49|58} euros et {dix|quinze|vingt|trente|quarante|cinquante|soixante|quatre-vingts} "
+    "centimes.",
     "Votre rendez-vous avec le docteur {Moreau|Lefebvre|Garnier|Rousseau|Fontaine|Chevalier|Mercier|Lambert} "
     "est fixé au {lundi|mardi|mercredi|jeudi|vendredi|samedi} {3|5|8|10|12|14|19|20} "
     "{janvier|mars|avril|juin|juillet|août|octobre|décembre}.",
@@ -17,9 +18,11 @@ CARRIERS = (
     "rue {de la Gare|de l'Église|du Moulin|du Jardin|du Château|du Marché|de la Rivière|de la Forêt}.",
     "Mon nouveau numéro de téléphone est le {06|07|09}, {17|28|36|45|59|61|72|84}, {29|38|47|56|65|74|83|92}, "
     "{13|24|31|46|57|62|79|88}.",
-    "Il nous faut encore {des pommes|des carottes|des tomates|des oignons|des citrons|des cerises|des champignons}, "
-    "{du pain|du riz|du fromage|du beurre|du miel|des pâtes|du jambon} "
-    "et {trois|quatre|cinq|six|sept|huit|neuf|dix} bouteilles {d'eau|de lait|de jus|de bière|de vin|de cidre|d'huile}.",
+    "Il nous faut encore {des pommes|des carottes|des tomates|des oignons|des citrons|des poires|des cerises|des "
+    "champignons}, "
+    "{du pain|du riz|du fromage|du beurre|du miel|des pâtes|du jambon|du yaourt} "
+    "et {trois|quatre|cinq|six|sept|huit|neuf|dix} bouteilles {d'eau|de lait|de jus|de bière|de vin|de cidre|"
+    "d'huile|de vinaigre}.",
     "Mélangez doucement {150|200|250|300|350|400|450|500} grammes "
     "{de farine|de sucre|d'amandes|d'avoine|de cacao|de raisins secs|de noix|de semoule} "
     "avec {la crème|la soupe|la pâte|la sauce|la bouillie|le sirop|le bouillon|la compote}.",

@@ -16,15 +16,16 @@ CARRIERS = (
     "Il mio nuovo numero è {4 1 7|3 0 5|6 2 8|9 5 1|2 7 4|8 3 6|5 9 0|7 4 2}, "
     "{29|38|47|56|65|74|83|92}, {13|24|31|46|57|62|79|88}.",
     "Ci servono ancora {mele|carote|pomodori|cipolle|limoni|patate|ciliegie|funghi}, "
-    "{pane|riso|formaggio|burro|miele|pasta|prosciutto} "
-    "e {tre|quattro|cinque|sei|sette|otto|nove|dieci} bottiglie di {acqua|latte|succo|birra|vino|aceto|olio}.",
+    "{pane|riso|formaggio|burro|miele|pasta|prosciutto|yogurt} "
+    "e {tre|quattro|cinque|sei|sette|otto|nove|dieci} bottiglie {d'acqua|di latte|di succo|di birra|di vino|di "
+    "sidro|d'aceto|d'olio}.",
     "Mescolate {150|200|250|300|350|400|450|500} grammi di {farina|zucchero|mandorle|avena|cacao|uvetta|noci|semola} "
     "con {la panna|la zuppa|l'impasto|la salsa|la crema|lo sciroppo|il brodo|la composta}.",
     "{Dal porto|Dalla stazione|Dall'aeroporto|Dal paese|Dalla chiesa|Dal mercato|Dal ponte|Dalla scuola} "
     "{al lago|alla spiaggia|al bosco|all'albergo|alla fattoria|al castello|alla biblioteca|all'ospedale} "
     "ci sono {2|3|6|8|11|14|17|25} chilometri.",
     "{Emma|Marco|Sofia|Daniele|Lucia|Tommaso|Anna|Giorgio} ha finito "
-    "{la corsa|la maratona|la partita|il torneo|il concorso|la regata|la gara|il campionato} "
+    "{la corsa|la maratona|il rally|il torneo|il concorso|la regata|la gara|il campionato} "
     "al {secondo|terzo|quarto|quinto|sesto|settimo|ottavo|nono} posto.",
     "Ho dimenticato {l'ombrello|la valigia|la giacca|la sciarpa|il portafoglio|il quaderno|la bicicletta|la chitarra} "
     "{di mia sorella|di mio fratello|di mia zia|di mio zio|di mia madre|di mio padre|di mia nonna|di mio nonno} "

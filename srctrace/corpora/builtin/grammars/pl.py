@@ -1,7 +1,7 @@
 """Polish carriers. Numbers that are inflected are written as words."""
 
 CARRIERS = (
-    "Następny pociąg do {Krakowa|Gdańska|Lublina|Szczecina|Poznania|Opola|Torunia|Wrocławia} "
+    "Pociąg do {Krakowa|Gdańska|Lublina|Szczecina|Poznania|Opola|Torunia|Wrocławia} "
     "odjeżdża o {szóstej|siódmej|ósmej|dziewiątej|dziesiątej|jedenastej|trzynastej|piętnastej} "
     "{dziesięć|piętnaście|dwadzieścia|trzydzieści|czterdzieści|pięćdziesiąt} "
     "z {drugiego|trzeciego|czwartego|piątego} peronu.",
@@ -32,8 +32,8 @@ CARRIERS = (
     "Parasol {siostry|brata|ciotki|wujka|matki|ojca|babci|dziadka} został "
     "{w autobusie|w biurze|w taksówce|na dworcu|w kawiarni|na promie|u dentysty|w garażu}, "
     "a {walizka|kurtka|gitara|książka|mapa|torba|czapka|lampa} w domu.",
-    "Ten stary {most|zamek|młyn|ratusz|pałac|klasztor|dwór|kościół} zbudowano w roku "
-    "{1612|1648|1703|1756|1789|1824|1867|1893} "
+    "Ten stary {most|zamek|młyn|ratusz|pałac|klasztor|dwór|kościół} zbudowano "
+    "w {szesnastym|siedemnastym|osiemnastym|dziewiętnastym} wieku "
     "i {odnowiono|pomalowano|powiększono|naprawiono|sprzedano|zmierzono|zamknięto|odbudowano} "
     "po {30|40|50|60|70|80} latach.",
 )

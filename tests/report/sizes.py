@@ -1,0 +1,27 @@
+"""Runs that a report must be able to show."""
+
+from tests.report.made_up_run import LANGUAGES, SYSTEMS, Size
+
+HOSTILE = ("<script>alert(1)</script>", "a & b", "cost: $x$", "tts_models/multilingual/multi-dataset/xtts_v2")
+SMALL = Size(systems=SYSTEMS[:2], conditions=LANGUAGES[:3])
+ONE = {"systems": SYSTEMS[:1], "conditions": LANGUAGES[:2]}
+
+SIZES = {
+    "several": SMALL,
+    "one of each": Size(systems=SYSTEMS[:1], conditions=("en",), variants=("clean",), sources=("formant",)),
+    "one condition": Size(systems=SYSTEMS[:2], conditions=("en",)),
+    "seeds": Size(**ONE, seeds=(2, 10)),
+    "missing cells": Size(
+        systems=SYSTEMS[:1], conditions=LANGUAGES[:3], missing=frozenset({("en", "en"), ("de", "fr")})
+    ),
+    "never train = test": Size(**ONE, missing=frozenset({("en", "en"), ("de", "de")})),
+    "no variants": Size(**ONE, variants=()),
+    "no histories": Size(**ONE, histories=False),
+    "protocols": Size(**ONE, protocols=("mono", "family")),
+    "hostile": Size(**ONE, sources=HOSTILE),
+    "real corpus": Size(systems=SYSTEMS[:2], conditions=("en", "de", "fr"), variants=("clean",), corpus_type="folder"),
+    "many systems": Size(systems=tuple(f"lfcc-{n}" for n in range(11)), conditions=("en",), variants=("clean",)),
+    "many conditions": Size(
+        systems=SYSTEMS[:1], conditions=tuple(f"language{n}" for n in range(11)), variants=("clean",)
+    ),
+}
