@@ -4,6 +4,7 @@
 #include <cmath>
 #include <complex>
 #include <cstdint>
+#include <utility>
 
 namespace srctrace {
 namespace {

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "fft.h"
@@ -80,9 +81,17 @@ class Plan {
   void MakeFilters();
   void MakeCosines();
 
+  // Checks, scales and reflects an utterance into work->wave.
   template <typename Sample>
   void Load(const Sample* wave, int64_t index, Workspace* work) const;
-  void LogEnergies(int64_t first_frame, Workspace* work, Vec* energies, Vec* loudest) const;
+
+  // kLanes frames from `first_frame` on, windowed, into work->frame.
+  void CutFrames(int64_t first_frame, Workspace* work) const;
+
+  // Logarithmic energies of work->frame, one for each filter, kTileVecs apart. Raises `loudest` to their maximum.
+  void LogEnergies(Workspace* work, Vec* energies, Vec* loudest) const;
+
+  // Coefficients of a tile: kTile frames from `first_frame` on, as far as there are any.
   void CosineTransform(const Vec* energies, float floor, int64_t first_frame, Workspace* work, float* out) const;
 
   const LfccOptions options_;
@@ -180,7 +189,7 @@ void Plan::Load(const Sample* wave, int64_t index, Workspace* work) const {
   }
 }
 
-void Plan::LogEnergies(int64_t first_frame, Workspace* work, Vec* energies, Vec* loudest) const {
+void Plan::CutFrames(int64_t first_frame, Workspace* work) const {
   const float* start[kLanes];
   const int offset = (options_.n_fft - options_.win_length) / 2;
   for (int lane = 0; lane < kLanes; ++lane) {
@@ -193,6 +202,9 @@ void Plan::LogEnergies(int64_t first_frame, Workspace* work, Vec* energies, Vec*
     for (int lane = 0; lane < kLanes; ++lane) samples[lane] = start[lane][i];
     work->frame[offset + i] = samples * window_[i];
   }
+}
+
+void Plan::LogEnergies(Workspace* work, Vec* energies, Vec* loudest) const {
   fft_.Transform(work->frame.data(), work->buffer.data(), work->scratch.data(), work->spectrum.data());
   for (int bin = 0; bin < fft_.bins(); ++bin) {
     const ComplexVec x = work->spectrum[bin];
@@ -213,7 +225,7 @@ void Plan::LogEnergies(int64_t first_frame, Workspace* work, Vec* energies, Vec*
 }
 
 void Plan::CosineTransform(const Vec* energies, float floor, int64_t first_frame, Workspace* work, float* out) const {
-  // Even rows of the matrix are symmetric and odd rows antisymmetric, so half of each does, on sums or differences.
+  // Even rows of the matrix are symmetric and odd rows antisymmetric, so half of each will do, on sums or differences.
   const int n_filter = options_.n_filter;
   const int half = (n_filter + 1) / 2;
   Vec* sums = work->folded.data();
@@ -228,7 +240,7 @@ void Plan::CosineTransform(const Vec* energies, float floor, int64_t first_frame
     }
   }
   const size_t stored = sizeof(float) * std::min<int64_t>(kTile, frames_ - first_frame);
-  for (int k = 0; k < options_.n_lfcc; ++k) {
+  for (int64_t k = 0; k < options_.n_lfcc; ++k) {
     const float* cosines = cosines_.data() + k * half;
     const Vec* in = k % 2 == 0 ? sums : differences;
     Vec total[kTileVecs] = {};
@@ -246,7 +258,8 @@ void Plan::Run(const Sample* wave, int64_t index, Workspace* work, float* out) c
   const int64_t tile_size = options_.n_filter * kTileVecs;
   for (int64_t tile = 0; tile < tiles_; ++tile) {
     for (int v = 0; v < kTileVecs; ++v) {
-      LogEnergies(tile * kTile + v * kLanes, work, work->energies.data() + tile * tile_size + v, &loudest);
+      CutFrames(tile * kTile + v * kLanes, work);
+      LogEnergies(work, work->energies.data() + tile * tile_size + v, &loudest);
     }
   }
   float floor = -std::numeric_limits<float>::infinity();

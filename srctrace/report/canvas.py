@@ -22,7 +22,6 @@ MUTED = "#5b6876"
 RULE = "#d9dee4"
 EMPTY = "#eef1f4"
 ACCENT = "#1f5fa8"
-SECOND = "#c2571a"
 SERIES = ("#1f5fa8", "#c2571a", "#2f7d4f", "#7a4fa3", "#a8324a", "#6b6f2a", "#12808f", "#8a5a3c", "#444c56", "#b0479a")
 """Colours of lines and dots, each at least 4.5 to 1 on white."""
 

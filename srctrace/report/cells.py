@@ -96,11 +96,6 @@ def group(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     return {"all cells": other}
 
 
-def group_names(cells: Sequence[Cell]) -> list[str]:
-    """Names of the groups of the cells of one protocol."""
-    return list(group(cells))
-
-
 def mean(cells: Sequence[Cell]) -> float | None:
     """Mean macro-F1 of cells; none if there are none."""
     return fmean(cell.macro_f1 for cell in cells) if cells else None

@@ -24,7 +24,7 @@ from srctrace.errors import UserError
 pytest.importorskip("espeakng_loader", reason="the built-in corpus is optional")
 pytest.importorskip("pyworld", reason="the built-in corpus is optional")
 
-SPEAKERS = 8
+SPEAKERS = 6
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_files_are_mono_int16_of_plausible_length_without_full_scale_samples(cor
 
 
 def test_bytes_do_not_depend_on_run_processes_sources_or_speakers(corpus, tmp_path):
-    root, rows = corpus
+    root, _ = corpus
     program = (
         "import sys; from srctrace.corpora.builtin import BuiltinOptions, speak\n"
         "speak('en', ['klatt5', 'formant'], ['griffinlim', 'lpc', 'world'], sys.argv[1], BuiltinOptions(speakers=2))"
@@ -144,7 +144,7 @@ def test_level_and_length_do_not_name_the_source(language, corpus, tmp_path):
         make_pipeline(StandardScaler(), LogisticRegression()),
         RandomForestClassifier(200, random_state=0),
     ):
-        accuracy = cross_val_score(model, features, sources, groups=speakers, cv=GroupKFold(4)).mean()
+        accuracy = cross_val_score(model, features, sources, groups=speakers, cv=GroupKFold(3)).mean()
         assert accuracy <= 0.35, f"{type(model).__name__}: chance is 0.25"
 
 
@@ -152,7 +152,7 @@ def test_levelling_makes_unlike_waves_alike():
     """A spiky wave with an offset and a smooth one get the same peak and RMS, and lose their silent ends."""
     rng = np.random.default_rng(0)
     burst = rng.standard_normal(22050) * np.exp(-np.arange(22050) / 8000)
-    spiky = np.concatenate([np.zeros(11025), np.sign(burst) * np.abs(burst) ** 3, np.zeros(11025)]) + 0.01
+    spiky = np.concatenate([np.zeros(11025), np.sign(burst) * np.abs(burst) ** 1.5, np.zeros(11025)]) + 0.01
     smooth = np.sin(np.arange(44100) * 0.05) * np.exp(-(np.linspace(-4, 4, 44100) ** 2))
     for wave in (spiky, smooth**3):
         result = level(wave, 22050, -26.0, np.random.default_rng(1)).astype(float) / 32768

@@ -1,7 +1,6 @@
 # The config, checked and completed; the grid; what every rule shares.
 
 import fcntl
-import glob
 import json
 import os
 from pathlib import Path
@@ -10,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from srctrace import config as srctrace_config
 from srctrace import grid
-from srctrace.report.names import figure_names
+from srctrace.report.names import PROTOCOL_KINDS, SYSTEM_KINDS, figure_names
 
 try:
     config = srctrace_config.complete(config, workflow.source_path("../schemas/config.schema.yaml"))
@@ -20,7 +19,11 @@ except grid.ConfigError as error:
 CORPUS = config["corpus"]
 LANGUAGES = CORPUS["languages"]
 MODELS = grid.models(config)
-GPUS = 0 if config["device"] == "cpu" else len(glob.glob("/dev/nvidia[0-9]*"))
+GPUS = 0 if config["device"] == "cpu" else srctrace_config.count_gpus()
+
+WAVES = f"results/{CORPUS['name']}/waves"
+FEATURES = f"results/{CORPUS['name']}/features/lfcc"
+MODEL = f"results/{CORPUS['name']}/{{protocol}}/{{system}}/{{train}}/seed{{seed}}"
 
 # `resources: gpu=1` alone would not keep two local jobs off one GPU.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
@@ -58,9 +61,72 @@ def conditions(protocol):
     return list(grid.conditions(config, protocol))
 
 
+def parent_of_output(wildcards, output):
+    """The folder that a rule's outputs are in."""
+    return str(Path(output[0]).parent)
+
+
 def of_every_model(name):
     """The file `name` of every model of the run."""
     return [f"results/{CORPUS['name']}/{model.folder}/{name}" for model in MODELS]
+
+
+def features_of(wildcards):
+    """The feature stores of a train condition's languages."""
+    languages = grid.conditions(config, wildcards.protocol)[wildcards.train]
+    return expand(f"{FEATURES}/{{language}}{{suffix}}", language=languages, suffix=[".npy", ".tsv", ".json"])
+
+
+def sizes_of(wildcards):
+    """The sizes of a system's back-end, as NAME=VALUE."""
+    sizes = config["backends"].get(grid.split_system(wildcards.system)[1], {})
+    return [f"{name}={json.dumps(value, separators=(',', ':'))}" for name, value in sizes.items()]
+
+
+def noise_folders():
+    """The user's MUSAN and impulse responses, or the built-in ones."""
+    return {kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")}
+
+
+CAPTIONS = {"heatmap-clean": "heatmap", "heatmap-all": "heatmap"}  # figure kind to caption; else of the same name
+
+REPORT_INPUTS = {
+    **{table: f"results/{table}.tsv" for table in ("metrics", "classes", "confusion", "summary")},
+    "config": "results/config.json",
+    "manifest": f"results/{CORPUS['name']}/manifest.tsv",
+    "histories": of_every_model("history.tsv"),
+    "baselines": [f"results/{CORPUS['name']}/{protocol}/audit/baselines.tsv" for protocol in config["protocols"]],
+    "findings": [f"results/{CORPUS['name']}/{protocol}/audit/findings.tsv" for protocol in config["protocols"]],
+    "splits": [
+        f"results/{CORPUS['name']}/{protocol}/splits/{name}.tsv"
+        for protocol in config["protocols"]
+        for name in conditions(protocol)
+    ],
+}
+
+
+def report_flags(wildcards, input):
+    """All that a report shows, as flags."""
+    return flags(
+        {
+            name: list(map(str, input[name])) if isinstance(paths, list) else input[name]
+            for name, paths in REPORT_INPUTS.items()
+        }
+    )
+
+
+def figure(name):
+    """A declared figure, with its place in Snakemake's own report."""
+    protocol, _, file = name.removeprefix("figures/").partition("/")
+    kind = next(kind for kind in SYSTEM_KINDS + PROTOCOL_KINDS if file.removesuffix(".svg").endswith(kind))
+    system = file.removesuffix(f"{kind}.svg").rstrip("-")
+    return report(
+        f"results/{name}",
+        category=protocol,
+        subcategory=system or "all systems",
+        labels={"system": system or "all", "figure": kind},
+        caption=f"../report/{CAPTIONS.get(kind, kind)}.rst",
+    )
 
 
 RUN_LOCK = None

@@ -21,15 +21,10 @@ if CORPUS["type"] == "builtin":
             sources=CORPUS["sources"],
             out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
             options=flags(config["builtin"]),
-            root=CORPUS["path"],
+            root=lambda wildcards: CORPUS["path"],
         shell:
             "srctrace speak --language {wildcards.language} --sources {params.sources} {params.out_of_set}"
             " {params.options} --root {params.root} --table {output.table} --processes {threads} 2> {log}"
-
-
-def noise_folders():
-    """The user's MUSAN and impulse responses, or the built-in ones."""
-    return {kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")}
 
 
 if not (config["noise"]["musan"] and config["noise"]["rirs"]):

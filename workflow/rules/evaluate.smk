@@ -27,9 +27,9 @@ for protocol in config["protocols"]:
             gpu=1 if GPUS else 0,
         params:
             model=lambda wildcards, input: str(Path(input.model[0]).parent),
-            features=FEATURES,
+            features=lambda wildcards, input: str(Path(input.features[0]).parent),
             variants=config["variants"],
-            folder=lambda wildcards, output: str(Path(output[0]).parent),
+            folder=parent_of_output,
             device=config["device"],
         shell:
             "srctrace score --model {params.model} --features {params.features} --splits {input.splits}"
@@ -56,7 +56,7 @@ for protocol in config["protocols"]:
             gpu=0,
         params:
             cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
-            folder=lambda wildcards, output: str(Path(output[0]).parent),
+            folder=parent_of_output,
         shell:
             "srctrace measure {params.cell} --system {wildcards.system} --seed {wildcards.seed}"
             " --train {wildcards.train} --scores {input.scores} --splits {input.splits} --out {params.folder} 2> {log}"
@@ -86,7 +86,7 @@ for protocol in config["protocols"]:
             gpu=0,
         params:
             cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
-            folder=lambda wildcards, output: str(Path(output[0]).parent),
+            folder=parent_of_output,
         shell:
             "srctrace audit {params.cell} --manifest {input.manifest} --waves {input.waves}"
             " --features {input.features} --splits {input.splits} --out {params.folder} 2> {log}"

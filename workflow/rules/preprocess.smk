@@ -1,15 +1,13 @@
 # Decode once, split the noise, compute the features of every variant.
 
-WAVES = f"results/{CORPUS['name']}/waves"
-FEATURES = f"results/{CORPUS['name']}/features/lfcc"
-
 
 rule decode:
     input:
         manifest=f"results/{CORPUS['name']}/manifest.tsv",
         speech=f"{CORPUS['path']}/speech/{{language}}" if CORPUS["type"] == "builtin" else [],
     output:
-        multiext(f"{WAVES}/{{language}}", ".npy", ".tsv"),
+        array=f"{WAVES}/{{language}}.npy",
+        index=f"{WAVES}/{{language}}.tsv",
     log:
         "results/logs/decode/{language}.log",
     benchmark:
@@ -22,19 +20,20 @@ rule decode:
         runtime=60,
         gpu=0,
     params:
-        root=CORPUS["path"],
+        root=lambda wildcards: CORPUS["path"],
         seconds=config["seconds"],
         seed=config["protocol_seed"],
     shell:
         "srctrace decode --manifest {input.manifest} --language {wildcards.language} --root {params.root}"
-        " --seconds {params.seconds} --seed {params.seed} --threads {threads} --out {output[0]} 2> {log}"
+        " --seconds {params.seconds} --seed {params.seed} --threads {threads} --out {output.array} 2> {log}"
 
 
 rule pack_noise:
     input:
         **noise_folders(),
     output:
-        multiext("results/noise/bank", ".npy", ".tsv"),
+        array="results/noise/bank.npy",
+        index="results/noise/bank.tsv",
     log:
         "results/logs/pack_noise.log",
     benchmark:
@@ -50,16 +49,20 @@ rule pack_noise:
         seed=config["protocol_seed"],
     shell:
         "srctrace pack-noise --musan {input.musan} --rirs {input.rirs} --seed {params.seed}"
-        " --threads {threads} --out {output[0]} 2> {log}"
+        " --threads {threads} --out {output.array} 2> {log}"
 
 
 rule extract:
     input:
-        waves=multiext(f"{WAVES}/{{language}}", ".npy", ".tsv"),
-        bank=multiext("results/noise/bank", ".npy", ".tsv"),
+        waves=f"{WAVES}/{{language}}.npy",
+        waves_index=f"{WAVES}/{{language}}.tsv",
+        bank="results/noise/bank.npy",
+        bank_index="results/noise/bank.tsv",
         split=f"results/{CORPUS['name']}/split.tsv",
     output:
-        multiext(f"{FEATURES}/{{language}}", ".npy", ".tsv", ".json"),
+        array=f"{FEATURES}/{{language}}.npy",
+        index=f"{FEATURES}/{{language}}.tsv",
+        made=f"{FEATURES}/{{language}}.json",
     log:
         "results/logs/extract/{language}.log",
     benchmark:
@@ -76,6 +79,6 @@ rule extract:
         seed=config["protocol_seed"],
         options=flags(config["lfcc"]),
     shell:
-        "srctrace extract --waves {input.waves[0]} --bank {input.bank[0]} --split {input.split}"
+        "srctrace extract --waves {input.waves} --bank {input.bank} --split {input.split}"
         " --variants {params.variants} --seed {params.seed} {params.options} --threads {threads}"
-        " --out {output[0]} 2> {log}"
+        " --out {output.array} 2> {log}"

@@ -51,6 +51,6 @@ for protocol in config["protocols"]:
             conditions=[
                 f"{name}={','.join(languages)}" for name, languages in grid.conditions(config, protocol).items()
             ],
-            folder=f"results/{CORPUS['name']}/{protocol}/splits",
+            folder=parent_of_output,
         shell:
             "srctrace list-conditions --split {input} --conditions {params.conditions} --out {params.folder} 2> {log}"

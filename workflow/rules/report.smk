@@ -1,11 +1,5 @@
 # The page for a person, its figures, and the config it was made with.
 
-AUDITED = expand(f"results/{CORPUS['name']}/{{protocol}}/audit", protocol=config["protocols"])
-
-
-def figure_outputs(protocol):
-    return [f"results/{name}" for name in figure_names(protocol, config["systems"])]
-
 
 rule record_config:
     output:
@@ -25,3 +19,48 @@ rule record_config:
         config=json.dumps(config, indent=1),
     shell:
         "printf '%s\\n' {params.config:q} > {output} 2> {log}"
+
+
+rule plot:
+    input:
+        **REPORT_INPUTS,
+    output:
+        [figure(name) for protocol in config["protocols"] for name in figure_names(protocol, config["systems"])],
+    log:
+        "results/logs/plot.log",
+    benchmark:
+        "results/benchmarks/plot/all.tsv"
+    container:
+        config["containers"]["report"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+        gpu=0,
+    params:
+        inputs=report_flags,
+    shell:
+        "srctrace plot {params.inputs} --out results 2> {log}"
+
+
+rule report:
+    input:
+        **REPORT_INPUTS,
+        figures=rules.plot.output,
+    output:
+        "results/report.html",
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report/all.tsv"
+    container:
+        config["containers"]["report"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+        gpu=0,
+    params:
+        inputs=report_flags,
+    shell:
+        "srctrace report {params.inputs} --benchmarks results/benchmarks --figures results --out {output} 2> {log}"

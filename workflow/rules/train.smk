@@ -1,19 +1,5 @@
 # One model per (system, train condition, seed).
 
-MODEL = f"results/{CORPUS['name']}/{{protocol}}/{{system}}/{{train}}/seed{{seed}}"
-
-
-def features_of(wildcards):
-    """The feature stores of a train condition's languages."""
-    languages = grid.conditions(config, wildcards.protocol)[wildcards.train]
-    return expand(f"{FEATURES}/{{language}}{{suffix}}", language=languages, suffix=[".npy", ".tsv", ".json"])
-
-
-def sizes_of(wildcards):
-    """The sizes of a system's back-end, as NAME=VALUE."""
-    sizes = config["backends"].get(grid.split_system(wildcards.system)[1], {})
-    return [f"{name}={json.dumps(value, separators=(',', ':'))}" for name, value in sizes.items()]
-
 
 rule train:
     input:
@@ -34,8 +20,8 @@ rule train:
         runtime=240,
         gpu=1 if GPUS else 0,
     params:
-        features=FEATURES,
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
+        features=lambda wildcards, input: str(Path(input.features[0]).parent),
+        folder=parent_of_output,
         sources=CORPUS["sources"],
         sizes=sizes_of,
         options=flags(config["train"]),
