@@ -293,6 +293,13 @@ def test_samples_that_are_not_finite_are_refused(value, text):
             lfcc(waves, DEFAULT, threads)
 
 
+def test_the_first_of_many_bad_utterances_is_named():
+    waves = np.full((8, 400), np.nan, np.float32)
+    for _ in range(50):  # threads race, the message does not
+        with pytest.raises(UserError, match="utterance 0 of the batch, sample 0"):
+            lfcc(waves, DEFAULT, threads=8)
+
+
 def test_the_largest_samples_do_not_overflow():
     assert np.isfinite(lfcc(np.full((1, 1000), 1e10, np.float32), DEFAULT)).all()
 

@@ -32,7 +32,9 @@ def world(wave: np.ndarray, sample_rate: int, _rng: np.random.Generator) -> np.n
     return _fit(pyworld.synthesize(pitch, envelope, aperiodicity, sample_rate), len(wave))
 
 
-def griffinlim(wave: np.ndarray, sample_rate: int, rng: np.random.Generator, n_mels: int = 80, rounds: int = 32):
+def griffinlim(
+    wave: np.ndarray, sample_rate: int, rng: np.random.Generator, n_mels: int = 80, rounds: int = 32
+) -> np.ndarray:
     """Griffin-Lim (Griffin & Lim 1984) from the magnitudes of 80 mel bands."""
     size, hop = 1024, 256
     framing = {"fs": sample_rate, "nperseg": size, "noverlap": size - hop}

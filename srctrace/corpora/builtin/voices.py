@@ -34,8 +34,7 @@ def draw_voice(speaker: int, seed: int) -> Voice:
     for _ in range(40):  # the root of x^(d+1) = x + 1
         ratio = (1 + ratio) ** (1 / (N_QUALITIES + 1))
     start = generator(seed, "voices").random(N_QUALITIES)
-    point = (start + (speaker + 1) / ratio ** np.arange(1, N_QUALITIES + 1)) % 1
-    point = point.tolist()
+    point = ((start + (speaker + 1) / ratio ** np.arange(1, N_QUALITIES + 1)) % 1).tolist()
     woman = speaker % 2 == 1
     low, high = (150, 235) if woman else (80, 130)
     return Voice(
