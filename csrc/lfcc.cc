@@ -140,14 +140,20 @@ void Plan::MakeFilters() {
 }
 
 void Plan::MakeCosines() {
-  // cos(pi k (2 m + 1) / (2 n_filter)) repeats with k (2 m + 1) modulo 4 n_filter.
+  // cos(pi k (2 m + 1) / (2 n_filter)) repeats with k (2 m + 1), the phase, modulo 4 n_filter.
   const int n_filter = options_.n_filter;
+  const int half = (n_filter + 1) / 2;
+  const int period = 4 * n_filter;
   std::vector<double> table;
-  for (int i = 0; i < 4 * n_filter; ++i) table.push_back(std::cos(kPi * i / (2.0 * n_filter)));
-  for (int64_t k = 0; k < options_.n_lfcc; ++k) {
+  for (int i = 0; i < period; ++i) table.push_back(std::cos(kPi * i / (2.0 * n_filter)));
+  cosines_.reserve(static_cast<size_t>(options_.n_lfcc) * half);
+  for (int k = 0; k < options_.n_lfcc; ++k) {
     const double scale = std::sqrt((k == 0 ? 1.0 : 2.0) / n_filter);
-    for (int m = 0; m < (n_filter + 1) / 2; ++m) {
-      cosines_.push_back(static_cast<float>(scale * table[k * (2 * m + 1) % (4 * n_filter)]));
+    int phase = k;
+    for (int m = 0; m < half; ++m) {
+      cosines_.push_back(static_cast<float>(scale * table[phase]));
+      phase += 2 * k;
+      if (phase >= period) phase -= period;
     }
   }
 }

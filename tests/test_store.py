@@ -1,6 +1,9 @@
 """Packed arrays: what is written is read, and damage is noticed."""
 
 import errno
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -96,3 +99,19 @@ def test_atomic_path_is_beside_its_target(tmp_path):
         assert temporary.suffix == ".wav"
         temporary.write_text("x")
     assert (tmp_path / "deep" / "a.wav").read_text() == "x"
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    """The file of a process that is gone goes; that of one that lives stays."""
+    process = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE, check=True
+    )
+    dead = tmp_path / f".a.{int(process.stdout)}.partial.npy"
+    alive = tmp_path / f".a.{os.getppid()}.partial.npy"
+    other = tmp_path / f".ab.{int(process.stdout)}.partial.npy"
+    for path in (dead, alive, other):
+        path.touch()
+    write_store(tmp_path / "a.npy", ["name"], records())
+    assert not dead.exists()
+    assert alive.exists()
+    assert other.exists()

@@ -293,11 +293,12 @@ def test_samples_that_are_not_finite_are_refused(value, text):
             lfcc(waves, DEFAULT, threads)
 
 
-def test_the_first_of_many_bad_utterances_is_named():
-    waves = np.full((8, 400), np.nan, np.float32)
-    for _ in range(50):  # threads race, the message does not
-        with pytest.raises(UserError, match="utterance 0 of the batch, sample 0"):
-            lfcc(waves, DEFAULT, threads=8)
+@pytest.mark.parametrize("samples", [(0, -1), (-1, 0)], ids=["found first", "found last"])
+def test_the_first_bad_utterance_is_named_whichever_thread_is_first(samples):
+    waves = np.zeros((2, 2_000_000), np.float32)  # so long that both threads have one before either has found it bad
+    waves[[0, 1], samples] = np.nan
+    with pytest.raises(UserError, match="utterance 0 of the batch"):
+        lfcc(waves, LfccOptions(hop_length=10_000), threads=2)
 
 
 def test_the_largest_samples_do_not_overflow():

@@ -147,7 +147,7 @@ def room(index: int, seed: int) -> np.ndarray:
     seconds = max(rng.uniform(0.15, 0.8), 0.17 * volume / surface)  # Sabine needs an absorption below 1
     absorption, order = pyroomacoustics.inverse_sabine(seconds, size)
     shoebox = pyroomacoustics.ShoeBox(
-        size, fs=SAMPLE_RATE, materials=pyroomacoustics.Material(absorption), max_order=min(order, 25)
+        size, fs=SAMPLE_RATE, materials=pyroomacoustics.Material(absorption), max_order=min(order, 45)
     )
     talker, microphone = rng.uniform(0.15, 0.85, (2, 3)) * size
     shoebox.add_source(talker)

@@ -40,7 +40,9 @@ def griffinlim(
     framing = {"fs": sample_rate, "nperseg": size, "noverlap": size - hop}
     magnitude = np.abs(stft(wave, **framing)[2])
     bands = mel_bands(sample_rate, size, n_mels)
-    magnitude = np.maximum(np.linalg.pinv(bands) @ (bands @ magnitude), 0)
+    # einsum, not @: BLAS adds in an order that depends on its number of threads, and the bytes must not
+    mel = np.einsum("bf,ft->bt", bands / bands.sum(axis=1, keepdims=True), magnitude)
+    magnitude = np.einsum("bf,bt->ft", bands, mel)
     spectrum = magnitude * np.exp(2j * np.pi * rng.random(magnitude.shape))
     for _ in range(rounds):
         spectrum = stft(istft(spectrum, **framing)[1], **framing)[2]
