@@ -1,0 +1,1 @@
+"""Corpora: what is spoken, scanned or fetched."""
