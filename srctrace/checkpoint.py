@@ -10,6 +10,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import load, save
 
 from srctrace.errors import UserError
@@ -36,7 +37,8 @@ class Description:
 
 def build(description: Description) -> SourceTracer:
     """The model, with fresh weights."""
-    return SourceTracer(description.n_features, len(description.sources), description.backend, description.sizes)
+    model = SourceTracer(description.n_features, len(description.sources), description.backend, description.sizes)
+    return model.to(memory_format=torch.channels_last)  # 2-D convolutions on CPU are up to 1.5 times as fast
 
 
 def save_checkpoint(folder: str | os.PathLike, state: dict, description: Description) -> None:
