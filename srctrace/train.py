@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -263,12 +264,12 @@ class _Run:
         except FileNotFoundError:
             return False
         except Exception as error:  # whatever is wrong with it, it is only a saving of time
-            tqdm.write(f"{self.last}: damaged ({error}): training from the start")
+            tqdm.write(f"{self.last}: damaged ({error}): training from the start", file=sys.stderr)
             return False
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.progress = Progress(**content["progress"])
-        tqdm.write(f"resuming in epoch {self.progress.epoch + 1}, step {self.progress.step}")
+        tqdm.write(f"resuming in epoch {self.progress.epoch + 1}, step {self.progress.step}", file=sys.stderr)
         return True
 
 
