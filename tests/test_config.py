@@ -61,7 +61,7 @@ def change(path: str, value: object) -> dict:
         ("systems", ["lfcc-lstm"], "unknown system 'lfcc-lstm'; known: lfcc-resnet18"),
         ("systems", ["mfcc-aasist"], "unknown system 'mfcc-aasist'"),
         ("variants", ["clean", "echo"], "variants.1: 'echo' is not one of"),
-        ("variants", ["clean"], "train.variants: noise is not among variants"),
+        ("variants", ["noise"], "train.variants: clean is not among variants"),
         ("corpus.out_of_set", ["klatt1"], "klatt1 cannot be in corpus.sources too"),
         ("corpus.sources", ["formant", "a/b"], "corpus.sources.1: 'a/b' does not match"),
         ("protocols", ["all"], "protocols.0: 'all' is not one of"),

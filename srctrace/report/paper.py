@@ -30,6 +30,7 @@ KEYS = (
     Key("AASIST: attention", "backends.aasist.attention", 128),
     Key("AASIST: graph nodes", "backends.aasist.graph", 64),
     Key("AASIST: stacked graph nodes", "backends.aasist.stack", 32),
+    Key("AASIST: dropout", "backends.aasist.dropout", 0.5),
     Key("AASIST: residual blocks that pool time", "backends.aasist.time_pools", 0),
     Key("Epochs", "train.epochs", 50),
     Key("Batch size", "train.batch_size", 64, "SSL systems: 16, and 4 in the family and leave-one-out scripts"),

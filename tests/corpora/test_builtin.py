@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from srctrace.corpora.builtin import IN_SET, LANGUAGES, OUT_OF_SET, BuiltinOptions, make_noise, speak
+from srctrace.corpora.builtin.channel import through_channel
 from srctrace.corpora.builtin.grammars import CARRIERS
 from srctrace.corpora.builtin.level import CREST, frame_levels, level
 from srctrace.corpora.builtin.text import draw_sentence, parse
@@ -216,3 +217,17 @@ def test_noise_bank(tmp_path):
             assert shortest <= len(wave) / rate <= longest
             assert 0 < np.abs(wave.astype(int)).max() < 32767
     assert sorted(path.name for path in tmp_path.iterdir()) == ["musan", "rirs"]
+
+
+def test_a_language_has_one_channel_for_all():
+    click = np.zeros(4001)
+    click[2000] = 1.0
+    spectra = {}
+    for language in ("en", "fr"):
+        heard = through_channel(click, language, 0, 22050)
+        assert len(heard) == len(click)
+        assert np.argmax(np.abs(heard)) == 2000  # no delay
+        np.testing.assert_array_equal(heard, through_channel(click, language, 0, 22050))
+        spectra[language] = 20 * np.log10(np.abs(np.fft.rfft(heard)))[400:2500]  # 2 to 14 kHz, in dB
+    assert np.abs(spectra["en"] - spectra["fr"]).max() > 1.0
+    assert max(np.abs(spectrum).max() for spectrum in spectra.values()) < 20.0

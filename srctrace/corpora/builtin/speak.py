@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from srctrace.corpora.builtin.channel import through_channel
 from srctrace.corpora.builtin.espeak import SAMPLE_RATE, make_data_folder, require_espeak, synthesise
 from srctrace.corpora.builtin.grammars import CARRIERS
 from srctrace.corpora.builtin.level import level
@@ -77,6 +78,7 @@ def _speak_one(
                 if source in RESYNTHESES:
                     rng = generator(options.seed, language, name, sentence.id, source)
                     wave = RESYNTHESES[source](wave, SAMPLE_RATE, rng)
+                wave = through_channel(wave, language, options.seed, SAMPLE_RATE)
                 utterance = f"{language}/{source}/{name}-{sentence.id}"
                 # loudness and room tone are drawn anew, in the same way for every source
                 rng = generator(options.seed, language, name, sentence.id, "room")
