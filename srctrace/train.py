@@ -182,7 +182,7 @@ class _Run:
         chunks = np.array_split(order, self.steps)  # of nearly equal size: batch-norm cannot do with a batch of one
         self.model.train()
         while state.step < self.steps:
-            lr = self._set_learning_rate()
+            self._set_learning_rate()
             batch = [self.trials["train"][index] for index in chunks[state.step]]
             loss = self._step(batch, number, state.step)
             state.step += 1
@@ -202,7 +202,7 @@ class _Run:
                 "train_loss": state.loss_sum / len(self.trials["train"]),
                 "dev_loss": dev_loss,
                 "dev_macro_f1": dev_f1,
-                "lr": lr,
+                "lr": self.optimizer.param_groups[0]["lr"],
                 "seconds": time.monotonic() - began,
             }
         )
@@ -235,7 +235,7 @@ class _Run:
         mixed = share * inputs + (1 - share) * inputs[partner]
         return torch.cat([inputs, mixed]), torch.cat([one_hot, share * one_hot + (1 - share) * one_hot[partner]])
 
-    def _set_learning_rate(self) -> float:
+    def _set_learning_rate(self) -> None:
         state, options = self.progress, self.options
         if options.schedule == "halve":
             lr = options.lr * 0.5 ** (state.epoch // options.halve_every)
@@ -244,7 +244,6 @@ class _Run:
             lr = options.lr * 0.5 * (1 + float(np.cos(np.pi * done)))
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        return lr
 
     def _on_signal(self, number: int, _: object) -> None:
         self.interrupted = number
