@@ -1,0 +1,79 @@
+"""How long the default run takes, and how much memory: `python benchmarks/demo.py`, from an activated environment.
+
+Runs the workflow with `config.yaml` from nothing, in a temporary folder, and writes `benchmarks/results/demo.md`: wall
+time, the largest memory of the run's processes together (proportional set size: a page that several share counts
+once), and the time of each rule.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import psutil
+
+from srctrace import provenance
+from srctrace.tables import read_table
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "all"]
+        command += ["--configfile", ROOT / "config.yaml", "--directory", folder, "--quiet", "all"]
+        began = time.monotonic()
+        process = subprocess.Popen(command)
+        largest = 0
+        while process.poll() is None:
+            largest = max(largest, memory(process.pid))
+            time.sleep(1)
+        seconds = time.monotonic() - began
+        if process.returncode:
+            sys.exit("the run failed")
+        rules = rule_times(Path(folder) / "results" / "benchmarks")
+    machine = provenance.machine()
+    lines = [
+        "# The default run",
+        "",
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}. One run, by `benchmarks/demo.py`.",
+        "",
+        f"Wall time {seconds / 60:.1f} min; memory {largest / 2**30:.1f} GiB at most.",
+        "",
+        "| rule | jobs | seconds in all | median |",
+        "| --- | --- | --- | --- |",
+    ]
+    for rule, times in sorted(rules.items(), key=lambda item: -sum(item[1])):
+        median = sorted(times)[len(times) // 2]
+        lines.append(f"| {rule} | {len(times)} | {sum(times):.0f} | {median:.1f} |")
+    (ROOT / "benchmarks" / "results" / "demo.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def memory(pid: int) -> int:
+    """Proportional set size of a process and all below it, in bytes."""
+    total = 0
+    try:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            try:
+                total += process.memory_full_info().pss
+            except psutil.Error:
+                continue
+    except psutil.NoSuchProcess:
+        pass
+    return total
+
+
+def rule_times(folder: Path) -> dict[str, list[float]]:
+    """Rule to the seconds of each of its jobs."""
+    times = defaultdict(list)
+    for path in folder.glob("*/*.tsv"):
+        times[path.parent.name].append(float(read_table(path, ["s"])[0]["s"]))
+    return times
+
+
+if __name__ == "__main__":
+    main()
