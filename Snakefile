@@ -1,7 +1,9 @@
 # Source tracing of speech deepfakes: from a corpus to results/report.html. What to run is in config.yaml.
 
+# A config given with --configfile stands alone: Snakemake would lay it over this one, small models and all.
+if not workflow.overwrite_configfiles:
 
-configfile: "config.yaml"
+    configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"

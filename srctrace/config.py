@@ -21,10 +21,11 @@ def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
         grid.ConfigError: a key is unknown, missing, or of the wrong type or value; the message names it.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    config = _read_numbers(dict(config), schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=relevance)
     if errors:
         raise grid.ConfigError(_message(errors[-1]))
-    filled = _fill(copy.deepcopy(dict(config)), schema)
+    filled = _fill(config, schema)
     grid.check(filled)
     return filled
 
@@ -32,6 +33,25 @@ def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
 def count_gpus() -> int:
     """NVIDIA GPUs of this machine, found without torch: the Snakefile asks."""
     return len(glob("/dev/nvidia[0-9]*"))
+
+
+def _read_numbers(value: object, schema: Mapping) -> object:
+    """A copy in which text is a number or a truth value where the schema wants one.
+
+    Snakemake hands over what stands inside brackets after `--config` as text: `seeds=[1,2]` is ["1", "2"].
+    """
+    if isinstance(value, Mapping):
+        known = schema.get("properties", {})
+        return {key: _read_numbers(below, known.get(key, {})) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_read_numbers(item, schema.get("items", {})) for item in value]
+    kinds = schema.get("type", "string")
+    if isinstance(value, str) and "string" not in kinds:
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+    return copy.deepcopy(value)
 
 
 def _fill(value: object, schema: Mapping) -> object:

@@ -73,6 +73,17 @@ def test_wrong_configs_name_the_key(path, value, message):
         complete(change(path, value), SCHEMA)
 
 
+def test_numbers_from_the_command_line_are_numbers():
+    """Snakemake hands over what is inside brackets as text."""
+    config = load() | {"seeds": ["1", "2"], "train": {"epochs": "3", "lr": "0.1"}, "lfcc": {"center": "true"}}
+    complete_config = complete(config, SCHEMA)
+    assert complete_config["seeds"] == [1, 2]
+    assert (complete_config["train"]["epochs"], complete_config["train"]["lr"]) == (3, 0.1)
+    assert complete_config["lfcc"]["center"] is True
+    with pytest.raises(grid.ConfigError, match=r"seeds\.0: 'one' is not of type 'integer'"):
+        complete(config | {"seeds": ["one"]}, SCHEMA)
+
+
 def owners() -> dict[str, type]:
     """Sections of the config that are the fields of a dataclass."""
     from srctrace.backends import BACKENDS

@@ -1,15 +1,17 @@
 """The workflow as a user meets it: it runs, it reruns what it must, it survives, and it says what is wrong."""
 
 import copy
+import json
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
 from srctrace.tables import read_table
-from tests.workflow.conftest import Run, environment, small_config
+from tests.workflow.conftest import ROOT, Run, environment, small_config
 
 pytestmark = pytest.mark.workflow
 
@@ -64,6 +66,38 @@ def test_changing_a_key_reruns_what_depends_on_it(finished, section, key, value,
 def test_another_seed_trains_only_that(finished):
     config = copy.deepcopy(finished.config) | {"seeds": [1, 2]}
     assert planned(finished, config)["train"] == 2
+
+
+def test_a_config_file_stands_alone(tmp_path):
+    """What it leaves out has the documented default, not what the default run happens to have."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    command += ["--cores", "1", "--configfile", str(ROOT / "config" / "mcl-mlaad.yaml"), "--", "results/config.json"]
+    subprocess.run(command, check=True, env=environment(), stderr=subprocess.DEVNULL)
+    config = json.loads((tmp_path / "results" / "config.json").read_text())
+    assert config["backends"]["resnet18"] == {"width": 64}
+    assert config["train"]["mixup"] == 0.5
+
+
+def test_keys_can_be_set_on_the_command_line(finished):
+    done = finished.snakemake("--dry-run", "--config", "seeds=[1,2]", "train={epochs: 3, variants: [clean]}")
+    assert re.search(r"^train +4$", done.stdout, re.MULTILINE), done.stdout[-3000:]
+
+
+def test_a_folder_is_a_corpus_too(finished, tmp_path):
+    """Its speech is laid out as LANGUAGE/SOURCE/*.wav; noise and impulse responses as MUSAN and RIRS_NOISES are."""
+    spoken = finished.folder / "data"
+    config = copy.deepcopy(finished.config)
+    config["corpus"] |= {"name": "mine", "type": "folder", "path": str(spoken / "tiny" / "speech")}
+    config["noise"] = {"musan": str(spoken / "builtin" / "musan"), "rirs": str(spoken / "builtin" / "rirs")}
+    config["split"] = {"unseen_speakers": 0}
+    config["train"] |= {"epochs": 1}
+    run = Run(tmp_path, config)
+    done = run.snakemake("--show-failed-logs")
+    assert done.returncode == 0, done.stdout[-5000:]
+    splits = read_table(tmp_path / "results" / "mine" / "split.tsv", ["speaker", "seen_speaker"])
+    assert {(row["speaker"], row["seen_speaker"]) for row in splits} == {("", "")}
+    page = (tmp_path / "results" / "report.html").read_text()
+    assert "espeak-ng" not in page  # what is said of the built-in corpus is not said of others
 
 
 def test_a_language_pair_is_a_target(finished):
