@@ -43,13 +43,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"srctrace {argv[0]}: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+    except Exception as error:
+        disk = _disk_error(error)
+        if disk is None:
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        print(f"srctrace {argv[0]}: {error.strerror}{where}: nothing half-written was kept; run again", file=sys.stderr)
+        where = f" while writing {disk.filename}" if disk.filename else ""
+        print(f"srctrace {argv[0]}: {disk.strerror}{where}: nothing half-written was kept; run again", file=sys.stderr)
         return 2
     return 0
+
+
+def _disk_error(error: BaseException | None) -> OSError | None:
+    """The full, forbidden or read-only disk behind an error, if there is one: libraries wrap it in errors of theirs."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @command("speak", "speak the built-in corpus in one language")

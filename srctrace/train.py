@@ -254,8 +254,8 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
         }
-        with atomic_path(self.last) as temporary:
-            torch.save(content, temporary)
+        with atomic_path(self.last) as temporary, temporary.open("wb") as file:
+            torch.save(content, file)
 
     def _resume(self) -> bool:
         try:

@@ -1,7 +1,6 @@
 """The command line: bad input ends with one message and status 2; a full disk leaves nothing half-written."""
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import soundfile
 
 from srctrace.cli import COMMANDS
 from srctrace.manifest import COLUMNS, write_manifest
+from tests.small_features import SOURCES, make_features
 
 
 def srctrace(*arguments: object, **options) -> subprocess.CompletedProcess:
@@ -84,26 +84,46 @@ def test_an_unknown_language_of_the_built_in_corpus(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(
-    not shutil.which("mount") or os.geteuid() != 0, reason="only root can mount the small disk that is to be filled"
-)
-def test_a_full_disk_is_one_message_and_keeps_what_was_made(tmp_path):
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 900 kB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount the small disk that is to be filled")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "none", disk], check=False)
-    if mounted.returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "none", disk], check=False).returncode:
         pytest.skip("this machine does not let root mount a tmpfs")
-    try:
-        write_corpus(tmp_path, count=2)
-        out = disk / "waves.npy"
-        arguments = ("decode", "--manifest", tmp_path / "manifest.tsv", "--language", "en", "--root", tmp_path)
-        assert srctrace(*arguments, "--seconds", 1, "--out", out).returncode == 0
-        before = out.read_bytes()
-        done = srctrace(*arguments, "--seconds", 120, "--out", out)
-        assert done.returncode == 2
-        assert "No space left on device" in done.stderr
-        assert "Traceback" not in done.stderr
-        assert out.read_bytes() == before
-        assert sorted(child.name for child in disk.iterdir()) == ["waves.npy", "waves.tsv"]
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def assert_disk_is_full(done) -> None:
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_one_message_and_keeps_what_was_made(tmp_path, small_disk):
+    write_corpus(tmp_path, count=2)
+    out = small_disk / "waves.npy"
+    arguments = ("decode", "--manifest", tmp_path / "manifest.tsv", "--language", "en", "--root", tmp_path)
+    assert srctrace(*arguments, "--seconds", 1, "--out", out).returncode == 0
+    before = out.read_bytes()
+    assert_disk_is_full(srctrace(*arguments, "--seconds", 120, "--out", out))
+    assert out.read_bytes() == before
+    assert sorted(child.name for child in small_disk.iterdir()) == ["waves.npy", "waves.tsv"]
+
+
+def test_a_full_disk_while_speaking(small_disk):
+    names = ("--sources", "formant", "klatt1", "--root", small_disk, "--table", small_disk / "en.tsv")
+    assert_disk_is_full(srctrace("speak", "--language", "en", *names, "--speakers", 4))
+    assert not (small_disk / "en.tsv").exists()
+    assert not list(small_disk.rglob("*.partial*"))
+
+
+def test_a_full_disk_while_training(tmp_path, small_disk):
+    make_features(tmp_path)
+    inputs = ("--features", tmp_path / "features", "--split", tmp_path / "splits" / "en.tsv", "--sources", *SOURCES)
+    sizes = ("--system", "lfcc-resnet18", "--sizes", "width=16", "--epochs", 1)
+    assert_disk_is_full(srctrace("train", *inputs, *sizes, "--out", small_disk / "model"))
+    assert list((small_disk / "model").iterdir()) == []

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from scipy.signal import butter, sosfilt
 
@@ -20,8 +19,8 @@ from srctrace.corpora.builtin.options import BuiltinOptions
 from srctrace.corpora.builtin.pool import run_jobs
 from srctrace.corpora.builtin.text import draw_sentence
 from srctrace.corpora.builtin.voices import draw_voice, variant_file
+from srctrace.corpora.builtin.wav import write_wav
 from srctrace.errors import UserError
-from srctrace.files import atomic_path
 from srctrace.rng import generator
 
 SAMPLE_RATE = 16000
@@ -53,9 +52,7 @@ def make_noise(root: str | os.PathLike, options: BuiltinOptions, processes: int 
 def _write(seed: int, job: tuple) -> None:
     path, make, index = job
     wave = make(index, seed)
-    with atomic_path(path) as temporary:
-        samples = np.round(0.5 * 32767 * wave / np.abs(wave).max()).astype(np.int16)
-        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16")
+    write_wav(path, np.round(0.5 * 32767 * wave / np.abs(wave).max()).astype(np.int16), SAMPLE_RATE)
 
 
 def colour(index: int, seed: int) -> np.ndarray:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from srctrace.corpora.builtin.channel import through_channel
 from srctrace.corpora.builtin.espeak import SAMPLE_RATE, make_data_folder, require_espeak, synthesise
@@ -22,8 +21,8 @@ from srctrace.corpora.builtin.pool import run_jobs
 from srctrace.corpora.builtin.resynthesis import RESYNTHESES, require_world
 from srctrace.corpora.builtin.text import draw_sentence
 from srctrace.corpora.builtin.voices import draw_voice, variant_file
+from srctrace.corpora.builtin.wav import write_wav
 from srctrace.errors import UserError
-from srctrace.files import atomic_path
 from srctrace.rng import generator
 
 LANGUAGES = tuple(CARRIERS)
@@ -84,8 +83,7 @@ def _speak_one(
                 rng = generator(options.seed, language, name, sentence.id, "room")
                 rms = rng.uniform(*LOUDNESS)
                 path = Path("speech") / f"{utterance}.wav"
-                with atomic_path(root / path) as temporary:
-                    soundfile.write(temporary, level(wave, SAMPLE_RATE, rms, rng), SAMPLE_RATE, subtype="PCM_16")
+                write_wav(root / path, level(wave, SAMPLE_RATE, rms, rng), SAMPLE_RATE)
                 rows.append(
                     {
                         "utterance": utterance,
