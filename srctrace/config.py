@@ -26,6 +26,8 @@ def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
     if errors:
         raise grid.ConfigError(_message(errors[-1]))
     filled = _fill(config, schema)
+    if filled["corpus"]["type"] == "builtin":
+        filled["corpus"]["path"] = filled["corpus"]["path"] or "data/builtin"
     grid.check(filled)
     return filled
 

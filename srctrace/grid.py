@@ -74,8 +74,10 @@ def check(config: Mapping) -> None:
             if language not in BUILTIN_LANGUAGES:
                 known = ", ".join(BUILTIN_LANGUAGES)
                 raise ConfigError(f"corpus.languages: the built-in corpus does not speak {language!r}; known: {known}")
-    elif not corpus.get("path"):
+    elif not corpus["path"]:
         raise ConfigError(f"corpus.path: missing: say where the {corpus['type']} corpus lies")
+    elif corpus["type"] == "table" and not corpus["table"]:
+        raise ConfigError("corpus.table: missing: name the table of utterances")
     both = set(corpus["sources"]) & set(corpus["out_of_set"])
     if both:
         raise ConfigError(f"corpus.out_of_set: {', '.join(sorted(both))} cannot be in corpus.sources too")

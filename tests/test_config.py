@@ -65,6 +65,12 @@ def change(path: str, value: object) -> dict:
         ("corpus.out_of_set", ["klatt1"], "klatt1 cannot be in corpus.sources too"),
         ("corpus.sources", ["formant", "a/b"], "corpus.sources.1: 'a/b' does not match"),
         ("protocols", ["all"], "protocols.0: 'all' is not one of"),
+        ("corpus", {"name": "x", "type": "folder", "languages": ["xx"], "sources": ["a", "b"]}, "corpus.path: missing"),
+        (
+            "corpus",
+            {"name": "x", "type": "table", "path": "d", "languages": ["xx"], "sources": ["a", "b"]},
+            "corpus.table: missing",
+        ),
         ("backends.resnet18", {"widht": 3}, "backends.resnet18.widht: unknown key"),
     ],
 )

@@ -33,7 +33,6 @@ shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 
 wildcard_constraints:
-    corpus=CORPUS["name"],
     language="|".join(LANGUAGES),
     protocol="|".join(config["protocols"]),
     system="|".join(config["systems"]),
