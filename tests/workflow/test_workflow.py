@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from srctrace.tables import read_table
+from srctrace.tables import read_table, write_table
 from tests.workflow.conftest import ROOT, Run, environment, small_config
 
 pytestmark = pytest.mark.workflow
@@ -98,6 +99,22 @@ def test_a_folder_is_a_corpus_too(finished, tmp_path):
     assert {(row["speaker"], row["seen_speaker"]) for row in splits} == {("", "")}
     page = (tmp_path / "results" / "report.html").read_text()
     assert "espeak-ng" not in page  # what is said of the built-in corpus is not said of others
+
+
+def test_a_table_is_a_corpus_too_and_paths_may_have_spaces(finished, tmp_path):
+    """Speakers and texts come from the table; the speech and the noise lie in a folder with a space in its name."""
+    home = tmp_path / "my data"
+    shutil.copytree(finished.folder / "data", home)
+    config = copy.deepcopy(finished.config)
+    config["corpus"] |= {"name": "mine", "type": "table", "path": str(home / "tiny"), "table": str(home / "all.tsv")}
+    config["noise"] = {"musan": str(home / "builtin" / "musan"), "rirs": str(home / "builtin" / "rirs")}
+    rows = [row for name in ("en", "pl") for row in read_table(home / "tiny" / f"{name}.tsv", ["path"])]
+    write_table(home / "all.tsv", ["path", "language", "source", "speaker", "text", "sentence"], rows)
+    run = Run(tmp_path, config)
+    done = run.snakemake("--show-failed-logs", "--", "results/mine/features/lfcc/en.npy")
+    assert done.returncode == 0, done.stdout[-5000:]
+    splits = read_table(tmp_path / "results" / "mine" / "split.tsv", ["seen_speaker"])
+    assert {row["seen_speaker"] for row in splits} == {"yes", "no"}
 
 
 def test_a_language_pair_is_a_target(finished):

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -42,7 +43,7 @@ wildcard_constraints:
 
 
 def flags(options):
-    """A section of the config as command-line flags: {"n_fft": 320, "center": False} is `--n-fft 320 --no-center`."""
+    """A section of the config as command-line flags, quoted for the shell: {"n_fft": 320, "center": False} is `--n-fft 320 --no-center`."""
     words = []
     for name, value in options.items():
         flag = name.replace("_", "-")
@@ -52,7 +53,7 @@ def flags(options):
             words += [f"--{flag}", *map(str, value)]
         elif value is not None:
             words += [f"--{flag}", str(value)]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def conditions(protocol):

@@ -24,7 +24,7 @@ if CORPUS["type"] == "builtin":
             root=lambda wildcards: CORPUS["path"],
         shell:
             "srctrace speak --language {wildcards.language} --sources {params.sources} {params.out_of_set}"
-            " {params.options} --root {params.root} --table {output.table} --processes {threads} 2> {log}"
+            " {params.options} --root {params.root:q} --table {output.table:q} --processes {threads} 2> {log}"
 
 
 if not (config["noise"]["musan"] and config["noise"]["rirs"]):
@@ -71,10 +71,8 @@ rule scan:
         runtime=20,
         gpu=0,
     params:
-        source=(
-            f"--folder {CORPUS['path']}"
-            if CORPUS["type"] == "folder"
-            else lambda wildcards, input: f"--tables {input}"
+        source=lambda wildcards, input: flags(
+            {"folder": CORPUS["path"]} if CORPUS["type"] == "folder" else {"tables": list(input)}
         ),
         languages=LANGUAGES,
         sources=CORPUS["sources"],

@@ -24,7 +24,7 @@ rule decode:
         seconds=config["seconds"],
         seed=config["protocol_seed"],
     shell:
-        "srctrace decode --manifest {input.manifest} --language {wildcards.language} --root {params.root}"
+        "srctrace decode --manifest {input.manifest} --language {wildcards.language} --root {params.root:q}"
         " --seconds {params.seconds} --seed {params.seed} --threads {threads} --out {output.array} 2> {log}"
 
 
@@ -48,7 +48,7 @@ rule pack_noise:
     params:
         seed=config["protocol_seed"],
     shell:
-        "srctrace pack-noise --musan {input.musan} --rirs {input.rirs} --seed {params.seed}"
+        "srctrace pack-noise --musan {input.musan:q} --rirs {input.rirs:q} --seed {params.seed}"
         " --threads {threads} --out {output.array} 2> {log}"
 
 
