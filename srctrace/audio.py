@@ -17,6 +17,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 SILENCE_FRAME = 0.025  # s
 SILENCE_DEPTH = 40.0  # dB below the loudest frame
 BANDWIDTH_SHARE = 0.99  # of the power
+LEAST_UNKNOWN_SIZE = 0x7FFFF000  # bytes: a WAV header that says so much says that the size was not known
 FLOOR = 1e-5  # of full scale: levels in dB stop at -100
 
 
@@ -40,8 +41,11 @@ FACTS = ("digest", "sample_rate", "channels", "duration", "rms", "peak", "dc", "
 """The fields of a Clip that describe the file: columns of the index of waves."""
 
 
-def decode(path: str | os.PathLike) -> Clip:
-    """Decode a file of any rate, width and number of channels (channels are averaged).
+def decode(path: str | os.PathLike, channel: int | None = None) -> Clip:
+    """Decode a file of any rate, width and number of channels.
+
+    Args:
+        channel: the one to take; none: their mean.
 
     Raises:
         UserError: the file is missing, empty, truncated, not audio, has no samples, or holds NaN or infinity.
@@ -59,7 +63,7 @@ def decode(path: str | os.PathLike) -> Clip:
         raise UserError(f"{path}: truncated: {len(native)} of {expected} samples could be read: fetch it again")
     if not np.isfinite(native).all():
         raise UserError(f"{path}: holds NaN or infinity: make it again or remove it from the corpus")
-    mono = native.mean(axis=1) if native.shape[1] > 1 else native[:, 0]
+    mono = native.mean(axis=1) if channel is None and native.shape[1] > 1 else native[:, channel or 0]
     samples = to_int16(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ"))
     if len(samples) == 0:
         raise UserError(f"{path}: too short: {len(mono)} samples at {rate} Hz: remove it from the corpus")
@@ -107,8 +111,8 @@ def _refuse_truncated(path: Path) -> None:
         raise UserError(f"{path}: the file is empty: fetch it again or remove it from the corpus")
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         declared = int.from_bytes(head[4:8], "little")
-        # Programs that write to a pipe cannot know the size and leave 0 or the largest number.
-        if declared not in (0, 0xFFFFFFFF) and declared + 8 > size + 1:
+        # Programs that write to a pipe cannot know the size: they leave 0, or the largest number they dare to.
+        if 0 < declared < LEAST_UNKNOWN_SIZE and declared + 8 > size + 1:
             raise UserError(f"{path}: truncated: {size} bytes, but its header says {declared + 8}: fetch it again")
 
 

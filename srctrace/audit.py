@@ -19,7 +19,7 @@ from srctrace.errors import UserError
 from srctrace.manifest import COLUMNS as MANIFEST_COLUMNS
 from srctrace.metrics import METRICS_COLUMNS
 from srctrace.protocol import COLUMNS as SPLIT_COLUMNS
-from srctrace.protocol import SPLITS
+from srctrace.protocol import SPLITS, exact_text
 from srctrace.tables import read_table, write_table
 
 FINDINGS_COLUMNS = ("check", "level", "finding")
@@ -126,7 +126,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         _same_utterance(evidence),
         _shared(evidence, "audio", lambda row: evidence.digests[row["utterance"]]),
         _shared(evidence, "path", lambda row: normpath(evidence.paths[row["utterance"]])),
-        _shared(evidence, "sentence", _sentence),
+        _shared(evidence, "sentence", exact_text),
         _speaker_marks(evidence),
         _duplicates(evidence),
         _constant(evidence),
@@ -146,11 +146,6 @@ def _read_split(path: str | os.PathLike) -> list[Row]:
         if row["split"] not in SPLITS:
             raise UserError(f"{path}: utterance {row['utterance']!r}: unknown split {row['split']!r}")
     return rows
-
-
-def _sentence(row: Row) -> str:
-    """The same id in another language is another text."""
-    return f"{row['language']}\t{row['sentence']}" if row["sentence"] else ""
 
 
 def _same_utterance(evidence: Evidence) -> Finding:

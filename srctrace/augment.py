@@ -19,8 +19,10 @@ from srctrace.audio import SUFFIXES, decode
 from srctrace.errors import UserError
 from srctrace.rng import generator
 from srctrace.store import Store, open_store, write_ragged_store
+from srctrace.tables import read_table
 from srctrace.waves import map_ordered
 
+LISTING_COLUMNS = ("category", "file")
 BANK_COLUMNS = ("category", "file", "split")
 CATEGORIES = ("noise", "music", "speech", "rir")
 CATEGORY_OF = {"noise": "noise", "music": "music", "babble": "speech", "reverb": "rir"}
@@ -51,26 +53,45 @@ class Bank:
         return self.store.record(index)
 
 
-def pack_bank(musan: str | os.PathLike, rirs: str | os.PathLike, out: str | os.PathLike, seed: int, threads: int = 1):
+def pack_bank(
+    musan: str | os.PathLike,
+    rirs: str | os.PathLike,
+    out: str | os.PathLike,
+    seed: int,
+    threads: int = 1,
+    listing: str | os.PathLike | None = None,
+):
     """Decode a tree of MUSAN (`{noise,music,speech}/*/*.wav`) and one of impulse responses into one ragged store.
 
+    Of RIRS_NOISES as released, the recordings of noise are left out, and of an array's responses the first channel is
+    taken: the mean of several microphones is no room's response.
+
+    Args:
+        listing: a table of `category` and `file`, relative to the category's folder: all that must be there.
+
     Raises:
-        UserError: a category has too few files to give each split its own, or a file cannot be decoded.
+        UserError: a category has too few files to give each split its own, a listed file is not there, or a file
+            cannot be decoded.
     """
     files = []
     for category in CATEGORIES:
         root = Path(rirs) if category == "rir" else Path(musan) / category
         found = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if category == "rir":
+            found = [path for path in found if not _is_noise(path.relative_to(root))]
         least = 3 * TALKERS[0] if category == "speech" else 3
         if len(found) < least:
             raise UserError(f"{root}: {len(found)} audio files, but train, dev and eval need {least} between them")
         splits = _deal(len(found), seed, category, least // 3)
         files += [(category, root, path, split) for path, split in zip(found, splits, strict=True)]
 
+    if listing is not None:
+        _require_listed(listing, {(category, path.relative_to(root).as_posix()) for category, root, path, _ in files})
+
     def pack(entry: tuple) -> tuple:
         category, root, path, split = entry
         row = {"category": category, "file": path.relative_to(root).as_posix(), "split": split}
-        return row, decode(path).samples
+        return row, decode(path, channel=0 if category == "rir" else None).samples
 
     records = tqdm(map_ordered(pack, files, threads), total=len(files), desc="noise bank", unit="file", mininterval=1)
     write_ragged_store(out, BANK_COLUMNS, records)
@@ -150,6 +171,20 @@ def _stretch(signal: np.ndarray, share: float, length: int) -> np.ndarray:
         return np.resize(np.roll(signal, -int(share * len(signal))), length)
     start = int(share * (len(signal) - length + 1))
     return signal[start : start + length]
+
+
+def _is_noise(path: Path) -> bool:
+    """Whether a file of RIRS_NOISES is a recording of noise and no impulse response, by its released name."""
+    return "pointsource_noises" in path.parts or (
+        "real_rirs_isotropic_noises" in path.parts and "noise" in path.name.lower()
+    )
+
+
+def _require_listed(listing: str | os.PathLike, found: set[tuple[str, str]]) -> None:
+    listed = {(row["category"], row["file"]) for row in read_table(listing, LISTING_COLUMNS)}
+    for category, file in sorted(listed ^ found):
+        wrong = "is listed but not there" if (category, file) in listed else "is there but not listed"
+        raise UserError(f"{listing}: {category} file {file!r} {wrong}: delete {listing} and run again to make it anew")
 
 
 def _deal(count: int, seed: int, category: str, least: int) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 
 from srctrace.errors import UserError
@@ -42,9 +43,14 @@ def build(description: Description) -> SourceTracer:
 
 
 def save_checkpoint(folder: str | os.PathLike, state: dict, description: Description) -> None:
-    """Write both files, the description last: where it exists, the weights are whole."""
-    weights = save({name: tensor.contiguous() for name, tensor in state.items()})
-    content = {**asdict(description), "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    """Write both files, the description last: where it exists, the weights are whole.
+
+    Each holds the digest of the other: the weights that of the description, which then gets theirs.
+    """
+    content = asdict(description)
+    metadata = {"description_sha256": _digest(content)}
+    weights = save({name: tensor.contiguous() for name, tensor in state.items()}, metadata)
+    content["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic_path(Path(folder) / WEIGHTS) as temporary:
         temporary.write_bytes(weights)
     with atomic_path(Path(folder) / DESCRIPTION) as temporary:
@@ -68,10 +74,17 @@ def load_checkpoint(folder: str | os.PathLike) -> tuple[SourceTracer, Descriptio
         raise UserError(
             f"{error.filename}: no such file: a model is a folder with {WEIGHTS} and {DESCRIPTION}"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / DESCRIPTION}: damaged ({error}): {again}") from None
     if hashlib.sha256(weights).hexdigest() != digest:
         raise UserError(f"{folder / WEIGHTS}: damaged, or not the weights that {DESCRIPTION} describes: {again}")
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        if (file.metadata() or {}).get("description_sha256") != _digest(content):
+            raise UserError(f"{folder / DESCRIPTION}: changed since the model was trained: {again}")
     model = build(description)
     model.load_state_dict(load(weights))
     return model.eval(), description
+
+
+def _digest(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

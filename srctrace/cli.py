@@ -12,7 +12,8 @@ from pathlib import Path
 
 from srctrace import __version__
 from srctrace.errors import UserError
-from srctrace.options import add_flags, from_flags
+from srctrace.grid import VARIANTS
+from srctrace.options import add_flags, at_least, from_flags
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], Callable[[argparse.Namespace], None]]]] = {}
 
@@ -71,7 +72,7 @@ def _speak(parser: argparse.ArgumentParser):
     parser.add_argument("--out-of-set", nargs="*", default=[], help="sources that are never trained on")
     parser.add_argument("--root", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--table", type=Path, required=True, help="table of what was spoken")
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--processes", type=at_least(int, 1), default=1)
     add_flags(parser, BuiltinOptions)
 
     def run(arguments: argparse.Namespace) -> None:
@@ -88,12 +89,12 @@ def _speak(parser: argparse.ArgumentParser):
 
 @command("make-noise", "make the built-in noise bank, laid out as MUSAN and RIRS_NOISES are")
 def _make_noise(parser: argparse.ArgumentParser):
-    from srctrace.corpora.builtin import BuiltinOptions, make_noise
+    from srctrace.corpora.builtin import make_noise
 
-    parser.add_argument("--root", type=Path, required=True, help="folder that gets musan/ and rirs/")
-    parser.add_argument("--processes", type=int, default=1)
-    add_flags(parser, BuiltinOptions)
-    return lambda arguments: make_noise(arguments.root, from_flags(BuiltinOptions, arguments), arguments.processes)
+    parser.add_argument("--root", type=Path, required=True, help="folder that gets musan/, rirs/ and noise.tsv")
+    parser.add_argument("--seed", type=int, default=0, help="draws the noise bank")
+    parser.add_argument("--processes", type=at_least(int, 1), default=1)
+    return lambda arguments: make_noise(arguments.root, arguments.seed, arguments.processes)
 
 
 @command("scan", "list a corpus's utterances in a manifest")
@@ -125,9 +126,9 @@ def _decode(parser: argparse.ArgumentParser):
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--language", required=True)
     parser.add_argument("--root", type=Path, required=True, help="folder that paths are relative to")
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=at_least(float, 0.1), default=4.0)
     parser.add_argument("--seed", type=int, default=0, help="draws the offsets of crops")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
     parser.add_argument("--out", type=Path, required=True)
 
     def run(arguments: argparse.Namespace) -> None:
@@ -145,11 +146,12 @@ def _pack_noise(parser: argparse.ArgumentParser):
 
     parser.add_argument("--musan", type=Path, required=True, help="folder with noise/, music/ and speech/")
     parser.add_argument("--rirs", type=Path, required=True, help="folder of impulse responses")
+    parser.add_argument("--listing", type=Path, help="table of category and file: all that must be there")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
     parser.add_argument("--out", type=Path, required=True)
     return lambda arguments: pack_bank(
-        arguments.musan, arguments.rirs, arguments.out, arguments.seed, arguments.threads
+        arguments.musan, arguments.rirs, arguments.out, arguments.seed, arguments.threads, arguments.listing
     )
 
 
@@ -188,8 +190,11 @@ def _list_conditions(parser: argparse.ArgumentParser):
     parser.add_argument("--out", type=Path, required=True, help="folder that gets NAME.tsv")
 
     def run(arguments: argparse.Namespace) -> None:
-        pairs = (text.split("=", 1) for text in arguments.conditions)
-        conditions = {name: languages.split(",") for name, languages in pairs}
+        pairs = [text.partition("=") for text in arguments.conditions]
+        for name, equals, languages in pairs:
+            if not (name and equals and languages):
+                raise UserError(f"--conditions {name}{equals}{languages}: expected NAME=LANGUAGE,LANGUAGE…")
+        conditions = {name: languages.split(",") for name, _, languages in pairs}
         write_conditions(read_split(arguments.split), conditions, arguments.out)
 
     return run
@@ -203,9 +208,9 @@ def _extract(parser: argparse.ArgumentParser):
     parser.add_argument("--waves", type=Path, required=True)
     parser.add_argument("--bank", type=Path, required=True)
     parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--variants", nargs="+", required=True)
+    parser.add_argument("--variants", nargs="+", required=True, choices=VARIANTS)
     parser.add_argument("--seed", type=int, default=0, help="draws the augmentation")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
     parser.add_argument("--out", type=Path, required=True)
     add_flags(parser, LfccOptions)
 
@@ -238,7 +243,7 @@ def _train(parser: argparse.ArgumentParser):
     parser.add_argument("--sources", nargs="+", required=True, help="the label map")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     add_flags(parser, TrainOptions)
 
@@ -266,9 +271,9 @@ def _score(parser: argparse.ArgumentParser):
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--features", type=Path, required=True, help="folder of feature stores")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the test conditions' split lists")
-    parser.add_argument("--variants", nargs="+", required=True)
+    parser.add_argument("--variants", nargs="+", required=True, choices=VARIANTS)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder that gets one table per test condition")
     return lambda arguments: score(
         arguments.model,

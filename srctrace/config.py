@@ -3,7 +3,7 @@
 import copy
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 
@@ -30,6 +30,20 @@ def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
         filled["corpus"]["path"] = filled["corpus"]["path"] or "data/builtin"
     grid.check(filled)
     return filled
+
+
+def fingerprint(root: str | os.PathLike, languages: Sequence[str]) -> str:
+    """What changes when a folder corpus does: number, size and latest change of all files of its languages.
+
+    Cheap enough to be asked at every start; files are not read.
+    """
+    count, size, latest = 0, 0, 0
+    for language in languages:
+        for folder, _, names in os.walk(Path(root) / language):
+            for name in names:
+                status = os.stat(os.path.join(folder, name), follow_symlinks=True)
+                count, size, latest = count + 1, size + status.st_size, max(latest, status.st_mtime_ns)
+    return f"{count} files, {size} bytes, {latest}"
 
 
 def count_gpus() -> int:

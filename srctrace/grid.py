@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
+from srctrace.errors import UserError
+
 FRONTENDS = ("lfcc",)
 BACKENDS = ("resnet18", "ecapa-tdnn", "aasist")
 VARIANTS = ("clean", "noise", "music", "babble", "reverb")
 BUILTIN_LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A config that cannot be expanded: the message names the key and what it can be."""
 
 

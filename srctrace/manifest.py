@@ -83,33 +83,12 @@ def read_corpus_tables(paths: Sequence[str | os.PathLike], languages: Iterable[s
     return rows
 
 
-def build_manifest(rows: Iterable[Row], sources: Sequence[str], out_of_set: Sequence[str] = ()) -> list[Row]:
+def build_manifest(rows: Sequence[Row], sources: Sequence[str], out_of_set: Sequence[str] = ()) -> list[Row]:
     """Keep the utterances of `sources` and `out_of_set`, check them, and put them into a fixed order.
 
     Raises:
-        UserError: see `check_manifest`.
+        UserError: a language has fewer than two utterances of one of the `sources`; or see `check_manifest`.
     """
-    wanted = {*sources, *out_of_set}
-    kept = sorted((row for row in rows if row["source"] in wanted), key=lambda row: row["utterance"])
-    check_manifest(kept, sources)
-    return kept
-
-
-def check_manifest(rows: Sequence[Row], sources: Sequence[str]) -> None:
-    """Refuse a manifest that cannot be a benchmark.
-
-    Raises:
-        UserError: an utterance or a path twice, a name that cannot be part of a file name, a language without one of
-            the sources, or a source with a single utterance in a language.
-    """
-    for column in ("utterance", "path"):
-        value, count = next(iter(Counter(row[column] for row in rows).most_common(1)), ("", 0))
-        if count > 1:
-            raise UserError(f"manifest: {column} {value!r} stands in {count} rows: each may stand in one")
-    for column in ("language", "source"):
-        for value in sorted({row[column] for row in rows}):
-            if not SLUG.fullmatch(value):
-                raise UserError(f"manifest: {column} {value!r}: use letters, digits, '.', '_' and '-' only")
     counts = Counter((row["language"], row["source"]) for row in rows)
     for language in sorted({row["language"] for row in rows}):
         for source in sources:
@@ -120,6 +99,26 @@ def check_manifest(rows: Sequence[Row], sources: Sequence[str]) -> None:
                     f"manifest: language {language!r} has {count} utterance(s) of source {source!r}; a source needs "
                     f"training, development and evaluation utterances; sources found: {found}"
                 )
+    wanted = {*sources, *out_of_set}
+    kept = sorted((row for row in rows if row["source"] in wanted), key=lambda row: row["utterance"])
+    check_manifest(kept)
+    return kept
+
+
+def check_manifest(rows: Sequence[Row]) -> None:
+    """Refuse rows that cannot be told apart, or not be part of file names.
+
+    Raises:
+        UserError: an utterance or a path twice, or a name with other characters than those of `SLUG`.
+    """
+    for column in ("utterance", "path"):
+        value, count = next(iter(Counter(row[column] for row in rows).most_common(1)), ("", 0))
+        if count > 1:
+            raise UserError(f"manifest: {column} {value!r} stands in {count} rows: each may stand in one")
+    for column in ("language", "source"):
+        for value in sorted({row[column] for row in rows}):
+            if not SLUG.fullmatch(value):
+                raise UserError(f"manifest: {column} {value!r}: use letters, digits, '.', '_' and '-' only")
 
 
 def read_manifest(path: str | os.PathLike) -> list[Row]:

@@ -34,6 +34,7 @@ SUMMARY_COLUMNS = (*SUMMARY_KEY, "n_seeds", "macro_f1_mean", "macro_f1_sd")
 SCORES_COLUMNS = ("utterance", "variant", "label", "predicted")
 
 REPLICATES = 1000
+LEAST_SPEAKERS = 3  # below, an interval over speakers would be as wide as all values
 CONFIDENCE = 0.95
 
 Row = dict[str, object]
@@ -134,7 +135,7 @@ def bootstrap_interval(
     utterances of a speaker. Utterances are not drawn again within a drawn speaker: the differences between whole
     speakers already contain those between utterances, which a second stage would count twice (Davison and Hinkley
     1997, Bootstrap Methods and their Application, section 3.8). A handful of speakers says little about how speakers
-    differ, and one says nothing, so the interval is the hull of the one over speakers and the one over utterances.
+    differ, and fewer than three nothing, so the interval is the hull of the one over speakers and the one over utterances.
 
     - Every cluster gets an exponential weight instead of a count (the Bayesian bootstrap, Rubin 1981, Ann. Statist.
       9:130), so no class ever vanishes from a replicate. How many trials each class has was designed, not observed:
@@ -144,7 +145,8 @@ def bootstrap_interval(
       of all variants, that is wrong, and the upper end one that is right; both are spread over the classes as the
       trials are. With all of n utterances right the lower end is about 1 - 3.7 / n (the rule of three, two-sided).
     - The percentiles are widened for few clusters: Student's t for the normal quantile, and the weights' variance
-      (Hesterberg 2015, Am. Stat. 69:371, "expanded percentile interval").
+      (Hesterberg 2015, Am. Stat. 69:371, "expanded percentile interval"). Below five clusters these percentiles would
+      be the extremes of the replicates, and chance; there, the interval is Student's, from the replicates' deviation.
 
     In simulations with 4 classes, of macro-F1 from 0.6 to 0.99, it covers 90 to 100 % where there are 6 to 12 speakers
     or independent utterances, and at least 87 % with 3 speakers that differ much.
@@ -160,7 +162,7 @@ def bootstrap_interval(
     """
     point = evaluate(scores.label, scores.predicted, sources).macro_f1
     clusters = {"utterances": scores.utterance}
-    if (scores.speaker != "").any():
+    if len(np.unique(scores.speaker)) >= LEAST_SPEAKERS:
         alone = np.char.add("\x1f", scores.utterance)  # cannot be a speaker: no table holds this character
         clusters["speakers"] = np.where(scores.speaker == "", alone, scores.speaker)
     ends = [point]
@@ -326,9 +328,15 @@ def _cluster_interval(
 
     weights = rng.standard_exponential((len(names) + 1, replicates))
     drawn = (counts @ weights[:-1]).reshape(k, k, replicates)
-    tail = _expanded_tail((1 - confidence) / 2, len(names))
     lower = _replicate_macro_f1(drawn + wrong[..., np.newaxis] * weights[-1], size)
     upper = _replicate_macro_f1(drawn + right[..., np.newaxis] * weights[-1], size)
+    if len(names) < 2:
+        return 0.0, 1.0
+    deviations = _deviations((1 - confidence) / 2, len(names))
+    tail = float(ndtr(deviations))
+    if tail * replicates < 1:
+        low, high = lower.mean() + deviations * lower.std(), upper.mean() - deviations * upper.std()
+        return max(0.0, float(low)), min(1.0, float(high))
     return float(np.quantile(lower, tail)), float(np.quantile(upper, 1 - tail))
 
 
@@ -343,15 +351,13 @@ def _replicate_macro_f1(confusion: np.ndarray, size: np.ndarray) -> np.ndarray:
     return (2 * hits / (size + predicted)).mean(axis=0)
 
 
-def _expanded_tail(tail: float, clusters: int) -> float:
-    """The percentile to take instead of `tail`.
+def _deviations(tail: float, clusters: int) -> float:
+    """How many of the replicates' standard deviations below their mean the interval's lower end is.
 
     Exponential weights give a mean the variance S / (n (n + 1)), S being the sum of squares, where the unbiased
     estimate is S / (n (n - 1)).
     """
-    if clusters < 2:
-        return 0.0
-    return float(ndtr(np.sqrt((clusters + 1) / (clusters - 1)) * stdtrit(clusters - 1, tail)))
+    return float(np.sqrt((clusters + 1) / (clusters - 1)) * stdtrit(clusters - 1, tail))
 
 
 def _class_rows(found: Evaluation) -> list[Row]:

@@ -27,15 +27,16 @@ class SplitOptions:
     """How utterances are dealt out."""
 
     seed: int = field(default=0, metadata={"help": "the protocol's seed: the same for every model and training seed"})
-    unseen_speakers: float = field(default=0.33, metadata={"help": "share of speakers that are in eval only"})
-    dev: float = field(default=0.15, metadata={"help": "share of text groups in dev"})
-    eval: float = field(default=0.25, metadata={"help": "share of text groups in eval"})
+    unseen_speakers: float = field(default=0.33, metadata={"help": "share of speakers that are in eval only", "low": 0})
+    dev: float = field(default=0.15, metadata={"help": "share of text groups in dev", "low": 0})
+    eval: float = field(default=0.25, metadata={"help": "share of text groups in eval", "low": 0})
 
 
 def assign(manifest: Sequence[Row], sources: Sequence[str], options: SplitOptions) -> list[Row]:
     """Split-table rows of all in-set utterances that have a split.
 
-    Utterances of unseen speakers with train or dev texts have none: they are left out.
+    Unseen speakers are in eval only. Where texts are not known, all their utterances are; where they are, those with
+    train or dev texts have no split and are left out.
 
     Raises:
         UserError: a source of a language is missing in a split.
@@ -46,12 +47,16 @@ def assign(manifest: Sequence[Row], sources: Sequence[str], options: SplitOption
     rows = []
     for row in in_set:
         split = text_split[row["language"], _text(row)]
-        seen = "" if not row["speaker"] else "no" if row["speaker"] in unseen else "yes"
-        if seen != "no" or split == "eval":
-            rows.append(
-                {**{column: row[column] for column in COLUMNS if column in row}, "split": split, "seen_speaker": seen}
-            )
+        if row["speaker"] in unseen and not (row["text"] or row["sentence"]):
+            split = "eval"
+        if row["speaker"] not in unseen or split == "eval":
+            rows.append({**{column: row[column] for column in COLUMNS if column in row}, "split": split})
     _require_every_class(rows, sources)
+    trained = {row["speaker"] for row in rows if row["split"] == "train"}
+    chosen = {row["speaker"] for row in rows if row["split"] == "dev"} - trained
+    for row in rows:
+        known = row["speaker"] and row["speaker"] not in chosen
+        row["seen_speaker"] = ("yes" if row["speaker"] in trained else "no") if known else ""
     return rows
 
 
@@ -89,14 +94,13 @@ def refuse_leaks(rows: Iterable[Row], where: str, digests: Mapping[str, str] | N
     count = Counter(row["utterance"] for row in rows).most_common(1)
     if count and count[0][1] > 1:
         raise UserError(f"{where}: leak: utterance {count[0][0]!r} is listed {count[0][1]} times")
-    kinds = {"sentence": {row["utterance"]: row["sentence"] for row in rows}}
+    key_of = {"sentence": exact_text}
     if digests is not None:
-        kinds["audio"] = {row["utterance"]: digests[row["utterance"]] for row in rows}
-    for kind, key_of in kinds.items():
+        key_of["audio"] = lambda row: digests[row["utterance"]]
+    for kind, key in key_of.items():
         first: dict[str, Row] = {}
         for row in rows:
-            key = key_of[row["utterance"]]
-            other = first.setdefault(key, row) if key else row
+            other = first.setdefault(key(row), row) if key(row) else row
             if other["split"] != row["split"]:
                 raise UserError(
                     f"{where}: leak: {row['utterance']!r} ({row['split']}) and {other['utterance']!r} "
@@ -109,6 +113,11 @@ def refuse_leaks(rows: Iterable[Row], where: str, digests: Mapping[str, str] | N
                 f"{where}: leak: speaker {row['speaker']!r} of {row['utterance']!r} is marked unseen but is in train "
                 "or dev"
             )
+
+
+def exact_text(row: Row) -> str:
+    """What was said, empty if not known. The same id in another language is another text."""
+    return f"{row['language']}\t{row['sentence']}" if row["sentence"] else ""
 
 
 def _text(row: Row) -> str:

@@ -1,21 +1,21 @@
 """Packed arrays on disk: one memory-mapped array `X.npy` and one index `X.tsv` per set.
 
-The index has a row per record, in the array's order, with a CRC-32 of the record: a damaged file is noticed when the
-record is read, not as a strange score.
+The index has a row per record, in the array's order, with a CRC-32 of the row and the record: a damaged file is noticed
+when the record is read, not as a strange score.
 """
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
-from srctrace.tables import read_table, write_table
+from srctrace.tables import as_text, read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,18 @@ class Store:
     path: Path
     array: np.ndarray
     rows: list[dict[str, str]]
+    _sound: set[int] = field(default_factory=set, repr=False)  # records that were checked
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def record(self, index: int) -> np.ndarray:
-        """Record `index`, checked against its CRC-32.
+        """Record `index`, checked, together with its row, when it is first read.
 
         A ragged store gives the record's stretch of axis 0.
 
         Raises:
-            UserError: the record is damaged.
+            UserError: the record or its row is damaged.
         """
         row = self.rows[index]
         if "start" in row:
@@ -43,11 +44,13 @@ class Store:
             record = self.array[start : start + int(row["length"])]
         else:
             record = self.array[index]
-        if zlib.crc32(record) != int(row["crc32"]):
-            raise UserError(
-                f"{self.path}: record {index} is damaged (its checksum differs from the index): "
-                "delete the file and run again"
-            )
+        if index not in self._sound:
+            if str(_checksum(row, record)) != row["crc32"]:
+                raise UserError(
+                    f"{self.path}: record {index} or its row in {self.path.with_suffix('.tsv').name} is damaged (the "
+                    "checksum differs): delete both files and run again"
+                )
+            self._sound.add(index)
         return record
 
 
@@ -65,7 +68,10 @@ def open_store(path: str | os.PathLike, columns: Sequence[str] = ()) -> Store:
         raise UserError(f"{path}: no such file: run the workflow to make it") from None
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path}: damaged ({error}): delete the file and run again") from None
-    expected = sum(int(row["length"]) for row in rows) if rows and "start" in rows[0] else len(rows)
+    try:
+        expected = sum(int(row["length"]) for row in rows) if rows and "start" in rows[0] else len(rows)
+    except (KeyError, ValueError):
+        raise UserError(f"{path.with_suffix('.tsv')}: damaged: delete it and {path.name} and run again") from None
     if len(array) != expected:
         raise UserError(
             f"{path}: holds {len(array)} records but its index {path.with_suffix('.tsv').name} lists {expected}: "
@@ -84,7 +90,7 @@ def write_store(
     with _npy_stream(path) as write:
         for row, record in records:
             write(record[np.newaxis])
-            rows.append({**row, "crc32": zlib.crc32(np.ascontiguousarray(record))})
+            rows.append({**row, "crc32": _checksum({name: row[name] for name in columns}, record)})
     write_table(Path(path).with_suffix(".tsv"), [*columns, "crc32"], rows)
 
 
@@ -99,10 +105,16 @@ def write_ragged_store(
     with _npy_stream(path) as write:
         for row, record in records:
             write(record)
-            crc = zlib.crc32(np.ascontiguousarray(record))
-            rows.append({**row, "start": start, "length": len(record), "crc32": crc})
+            placed = {**{name: row[name] for name in columns}, "start": start, "length": len(record)}
+            rows.append({**placed, "crc32": _checksum(placed, record)})
             start += len(record)
     write_table(Path(path).with_suffix(".tsv"), [*columns, "start", "length", "crc32"], rows)
+
+
+def _checksum(row: Mapping[str, object], record: np.ndarray) -> int:
+    """CRC-32 of a row, as the index has it but for its checksum, and its record."""
+    text = "\t".join(as_text(value) for name, value in row.items() if name != "crc32")
+    return zlib.crc32(np.ascontiguousarray(record), zlib.crc32(text.encode()))
 
 
 @contextmanager

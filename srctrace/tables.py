@@ -32,6 +32,8 @@ def read_table(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str
             return rows
     except FileNotFoundError:
         raise UserError(f"{path}: no such table") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a folder, where a table is expected") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
 
@@ -45,12 +47,13 @@ def write_table(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write("\t".join(columns) + "\n")
         for row in rows:
-            fields = [_text(row[column]) for column in columns]
+            fields = [as_text(row[column]) for column in columns]
             for column, field in zip(columns, fields, strict=True):
                 if "\t" in field or "\n" in field or "\r" in field:
                     raise UserError(f"{path}: column {column} holds a tab or a line break: {field!r}")
             file.write("\t".join(fields) + "\n")
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A value as `write_table` writes it."""
     return f"{value:.6f}" if isinstance(value, float) else str(value)

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from srctrace.checkpoint import Description, build, save_checkpoint
 from srctrace.device import prepare
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
-from srctrace.grid import split_system
+from srctrace.grid import VARIANTS, split_system
 from srctrace.metrics import macro_f1
 from srctrace.model import SourceTracer
 from srctrace.protocol import read_split
@@ -41,16 +41,28 @@ SAVE_SECONDS = 600  # a long epoch is saved in between too
 class TrainOptions:
     """The recipe. Defaults are ours; `config/mcl-mlaad.yaml` has the published one."""
 
-    epochs: int = field(default=12, metadata={"help": "passes over the training trials"})
-    batch_size: int = field(default=32, metadata={"help": "trials in a step"})
-    lr: float = field(default=1e-3, metadata={"help": "learning rate of Adam"})
-    weight_decay: float = field(default=1e-4, metadata={"help": "L2 penalty, as in Adam"})
-    schedule: str = field(default="cosine", metadata={"help": "cosine: to 0 over the run; halve: see halve_every"})
-    halve_every: int = field(default=10, metadata={"help": "epochs between halvings of lr, with schedule halve"})
-    mixup: float = field(default=0.0, metadata={"help": "alpha of mixup, the mixed copy joins the batch; 0: none"})
-    select: str = field(default="macro_f1", metadata={"help": "the epoch kept: best dev macro_f1, or lowest dev loss"})
-    crop_frames: int = field(default=0, metadata={"help": "train on stretches of so many frames; 0: whole"})
-    variants: tuple[str, ...] = field(default=("clean",), metadata={"help": "variants to train on and to select by"})
+    epochs: int = field(default=12, metadata={"help": "passes over the training trials", "low": 1})
+    batch_size: int = field(default=32, metadata={"help": "trials in a step", "low": 2})
+    lr: float = field(default=1e-3, metadata={"help": "learning rate of Adam", "low": 1e-9})
+    weight_decay: float = field(default=1e-4, metadata={"help": "L2 penalty, as in Adam", "low": 0})
+    schedule: str = field(
+        default="cosine",
+        metadata={"help": "cosine: to 0 over the run; halve: see halve_every", "choices": ("cosine", "halve")},
+    )
+    halve_every: int = field(
+        default=10, metadata={"help": "epochs between halvings of lr, with schedule halve", "low": 1}
+    )
+    mixup: float = field(
+        default=0.0, metadata={"help": "alpha of mixup, the mixed copy joins the batch; 0: none", "low": 0}
+    )
+    select: str = field(
+        default="macro_f1",
+        metadata={"help": "the epoch kept: best dev macro_f1, or lowest dev loss", "choices": ("macro_f1", "loss")},
+    )
+    crop_frames: int = field(default=0, metadata={"help": "train on stretches of so many frames; 0: whole", "low": 0})
+    variants: tuple[str, ...] = field(
+        default=("clean",), metadata={"help": "variants to train on and to select by", "choices": VARIANTS}
+    )
 
 
 @dataclass
@@ -122,11 +134,10 @@ def train(
     run.train()
     reached = {"best_epoch": run.progress.best_epoch, **run.progress.history[run.progress.best_epoch - 1]}
     del reached["seconds"]  # a model's files are the same every time
-    save_checkpoint(
-        folder,
-        run.progress.best_weights,
-        Description(**{**asdict(description), "training": {**description.training, "reached": reached}}),
-    )
+    # The commit is told, but is no part of the key: a run goes on after a change of code that did not touch it.
+    origin = {**description.provenance, "commit": provenance.git_commit(Path(__file__).parent)}
+    finished = replace(description, training={**description.training, "reached": reached}, provenance=origin)
+    save_checkpoint(folder, run.progress.best_weights, finished)
     write_table(folder / "history.tsv", HISTORY, run.progress.history)
     for stale in folder.glob("last-*.ckpt"):
         stale.unlink()
@@ -150,7 +161,8 @@ class _Run:
         torch.manual_seed(_torch_seed(seed, "weights"))
         self.model = build(description).to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
-        self.steps = -(-len(trials["train"]) // options.batch_size)
+        # Batch-norm cannot do with a batch of one.
+        self.steps = max(1, min(-(-len(trials["train"]) // options.batch_size), len(trials["train"]) // 2))
         self.progress = Progress()
         self.interrupted = 0  # the signal that asked to stop
         if not self._resume():
@@ -179,7 +191,7 @@ class _Run:
         number = state.epoch + 1
         began = saved = time.monotonic()
         order = generator(self.seed, "order", number).permutation(len(self.trials["train"]))
-        chunks = np.array_split(order, self.steps)  # of nearly equal size: batch-norm cannot do with a batch of one
+        chunks = np.array_split(order, self.steps)  # of nearly equal size
         self.model.train()
         while state.step < self.steps:
             self._set_learning_rate()

@@ -57,7 +57,7 @@ class FeatureSets:
         """One trial per row of a split table and variant, in the rows' order.
 
         Raises:
-            UserError: an utterance has no features in a variant.
+            UserError: an utterance has no features in a variant, or a source that is not in `sources`.
         """
         where = {
             (record["utterance"], record["variant"]): (store, index)
@@ -67,6 +67,11 @@ class FeatureSets:
         label_of = {source: label for label, source in enumerate(sources)}
         found = []
         for row in rows:
+            if row["source"] not in label_of:
+                raise UserError(
+                    f"{row['utterance']!r} is of source {row['source']!r}, which is not among those given: "
+                    f"{', '.join(sources)}"
+                )
             for variant in variants:
                 place = where.get((row["utterance"], variant))
                 if place is None:

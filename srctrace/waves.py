@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from srctrace.audio import FACTS, SAMPLE_RATE, decode, fit
+from srctrace.errors import UserError
 from srctrace.rng import generator
 from srctrace.store import write_store
 
@@ -28,9 +29,16 @@ def pack_waves(
     A longer file is cropped at an offset drawn for (seed, utterance); a shorter one is repeated.
 
     Raises:
-        UserError: a file cannot be decoded; see `audio.decode`.
+        UserError: a file is missing, or cannot be decoded (see `audio.decode`).
     """
     length = round(seconds * SAMPLE_RATE)
+
+    missing = [row["path"] for row in utterances if not (Path(root) / row["path"]).is_file()]
+    if missing:
+        raise UserError(
+            f"{Path(root) / missing[0]}: in the manifest but not there ({len(missing)} of {len(utterances)} files are "
+            f"missing): put it back; the built-in corpus is spoken again if {root}/LANGUAGE.tsv is deleted"
+        )
 
     def pack(row: dict[str, str]) -> tuple:
         clip = decode(Path(root) / row["path"])

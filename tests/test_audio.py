@@ -104,6 +104,24 @@ def test_bad_files_are_named_and_refused(tmp_path, kind, message):
     assert "bad.wav" in str(caught.value)
 
 
+@pytest.mark.parametrize("declared", [0, 0x7FFFF024, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_wav_file_written_to_a_pipe_is_read(tmp_path, declared):
+    """Whoever writes to a pipe does not know the size: sox, ffmpeg and others leave one of these."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.arange(1000, dtype=np.int16), 16000)
+    content = bytearray(path.read_bytes())
+    content[4:8] = declared.to_bytes(4, "little")
+    content[40:44] = max(declared - 36, 0xFFFFFFFF * (declared == 0)).to_bytes(4, "little")
+    path.write_bytes(content)
+    np.testing.assert_array_equal(decode(path).samples, np.arange(1000))
+
+
+def test_a_channel_can_be_chosen(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack([np.full(400, 0.5), np.zeros(400)], 1), 16000)
+    assert decode(tmp_path / "a.wav", channel=0).samples[100] == 16384
+    assert decode(tmp_path / "a.wav").samples[100] == 8192
+
+
 def test_truncated_flac_is_refused(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 48000), 16000)

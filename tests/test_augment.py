@@ -45,6 +45,32 @@ def test_no_file_serves_two_splits_and_every_split_has_some(bank):
                 assert {split_of(bank, i) for i in draw(bank, f"u{number}", variant, split, 0).files} == {split}
 
 
+def test_rirs_noises_as_released(tmp_path):
+    """The archive holds noise too, which is no impulse response, and responses of arrays."""
+    rng = np.random.default_rng(0)
+    for category, count in (("noise", 3), ("music", 3), ("speech", 9)):
+        (tmp_path / "musan" / category / "x").mkdir(parents=True)
+        for index in range(count):
+            soundfile.write(tmp_path / "musan" / category / "x" / f"{index}.wav", 0.1 * rng.normal(size=RATE), RATE)
+    names = (
+        "pointsource_noises/noise-free-sound-0000.wav",
+        "real_rirs_isotropic_noises/RVB2014_type1_noise_largeroom1_1.wav",
+        "real_rirs_isotropic_noises/RVB2014_type1_rir_largeroom1_far_angla.wav",
+        "simulated_rirs/largeroom/Room001/Room001-00001.wav",
+        "simulated_rirs/smallroom/Room001/Room001-00001.wav",
+    )
+    for name in names:
+        path = tmp_path / "RIRS_NOISES" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.stack([np.r_[0.5, np.zeros(99)], np.r_[np.zeros(99), 0.5]], 1), RATE)
+    pack_bank(tmp_path / "musan", tmp_path / "RIRS_NOISES", tmp_path / "bank.npy", seed=0)
+    bank = open_bank(tmp_path / "bank.npy")
+    found = [index for (category, _), members in bank.members.items() if category == "rir" for index in members]
+    assert {bank.store.rows[index]["file"] for index in found} == set(names[2:])
+    for index in found:
+        np.testing.assert_array_equal(np.flatnonzero(bank.signal(index)), [0])  # the first channel alone
+
+
 def test_draws_are_addressed(bank):
     assert draw(bank, "u", "noise", "train", 0) == draw(bank, "u", "noise", "train", 0)
     assert len({draw(bank, f"u{i}", "noise", "train", 0) for i in range(20)}) == 20

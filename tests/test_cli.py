@@ -10,6 +10,8 @@ import soundfile
 
 from srctrace.cli import COMMANDS
 from srctrace.manifest import COLUMNS, write_manifest
+from srctrace.protocol import COLUMNS as SPLIT_COLUMNS
+from srctrace.tables import write_table
 from tests.small_features import SOURCES, make_features
 
 
@@ -51,6 +53,65 @@ def test_every_command_has_help(name):
     done = srctrace(name, "--help")
     assert done.returncode == 0
     assert COMMANDS[name][0] in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "--epochs", "0"], "argument --epochs: 0 is not a number from 1 up"),
+        (["train", "--batch-size", "1"], "argument --batch-size: 1 is not a number from 2 up"),
+        (["train", "--lr", "nan"], "argument --lr: nan is not a number"),
+        (["train", "--threads", "0"], "argument --threads: 0 is not a number from 1 up"),
+        (["train", "--schedule", "step"], "argument --schedule: invalid choice: 'step'"),
+        (["train", "--select", "f1"], "argument --select: invalid choice: 'f1'"),
+        (["train", "--variants", "echo"], "argument --variants: invalid choice: 'echo'"),
+        (["extract", "--variants", "echo"], "argument --variants: invalid choice: 'echo'"),
+        (["extract", "--n-fft", "x"], "argument --n-fft: invalid int value: 'x'"),
+        (["speak", "--speakers", "0"], "argument --speakers: 0 is not a number from 1 up"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(words, message):
+    done = srctrace(*words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--system", "lfcc-resnet"], "unknown system 'lfcc-resnet'"),
+        (["--sources", "a"], "which is not among those given: a"),
+    ],
+)
+def test_mistakes_in_training_by_hand_are_one_message(tmp_path, words, message):
+    make_features(tmp_path)
+    command = ["train", "--features", tmp_path / "features", "--split", tmp_path / "splits" / "en.tsv"]
+    command += ["--system", "lfcc-resnet18", "--sources", *SOURCES, "--out", tmp_path / "model", *words]
+    done = srctrace(*command)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_other_mistakes_by_hand_are_one_message(tmp_path):
+    scan = ["--languages", "en", "--sources", "a", "b", "--out", tmp_path / "manifest.tsv"]
+    done = srctrace("scan", "--tables", tmp_path, *scan)
+    assert (done.returncode, done.stderr) == (2, f"srctrace scan: {tmp_path}: a folder, where a table is expected\n")
+    write_table(tmp_path / "split.tsv", SPLIT_COLUMNS, [])
+    done = srctrace("list-conditions", "--split", tmp_path / "split.tsv", "--conditions", "en", "--out", tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--conditions en: expected NAME=LANGUAGE" in done.stderr
+
+
+def test_sources_that_are_not_there_are_named(tmp_path):
+    write_corpus(tmp_path)
+    scan = ["--languages", "en", "--sources", "a", "typo", "--out", tmp_path / "other.tsv"]
+    done = srctrace("scan", "--folder", tmp_path, *scan)
+    assert done.returncode == 2
+    assert "language 'en' has 0 utterance(s) of source 'typo'" in done.stderr
+    assert "sources found: a, b" in done.stderr
+    assert not (tmp_path / "other.tsv").exists()
 
 
 def test_a_missing_file_is_one_message(tmp_path):

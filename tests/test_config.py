@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from srctrace import grid
-from srctrace.config import complete
+from srctrace.config import complete, fingerprint
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -77,6 +78,20 @@ def change(path: str, value: object) -> dict:
 def test_wrong_configs_name_the_key(path, value, message):
     with pytest.raises(grid.ConfigError, match=message):
         complete(change(path, value), SCHEMA)
+
+
+def test_a_changed_folder_has_another_fingerprint(tmp_path):
+    (tmp_path / "en" / "a").mkdir(parents=True)
+    (tmp_path / "en" / "a" / "1.wav").write_bytes(b"12")
+    found = [fingerprint(tmp_path, ["en"])]
+    (tmp_path / "en" / "a" / "1.wav").write_bytes(b"34")
+    os.utime(tmp_path / "en" / "a" / "1.wav", ns=(0, 10**18))
+    found.append(fingerprint(tmp_path, ["en"]))
+    (tmp_path / "en" / "a" / "2.wav").touch()
+    found.append(fingerprint(tmp_path, ["en"]))
+    (tmp_path / "xx").mkdir()
+    assert fingerprint(tmp_path, ["en"]) == found[-1]
+    assert len(set(found)) == 3
 
 
 def test_numbers_from_the_command_line_are_numbers():

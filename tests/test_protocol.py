@@ -60,6 +60,22 @@ def test_texts_and_unseen_speakers_are_kept_apart():
     refuse_leaks(rows, "test")
 
 
+def test_seen_means_that_a_training_row_has_the_speaker():
+    """150 speakers with one utterance each: most speakers of the eval split were never trained on."""
+    rows = [row | {"speaker": f"s{i}"} for i, row in enumerate(bare(75))]
+    dealt = assign(rows, SOURCES, SplitOptions(unseen_speakers=0.2))
+    trained = {row["speaker"] for row in dealt if row["split"] == "train"}
+    assert {row["seen_speaker"] for row in dealt if row["split"] == "eval"} == {"no"}
+    assert {row["seen_speaker"] for row in dealt if row["speaker"] in trained} == {"yes"}
+    refuse_leaks(dealt, "test")
+    assert len(dealt) == len(rows)  # where texts are not known, none need be left out
+
+
+def test_the_same_sentence_id_in_two_languages_is_two_sentences():
+    rows = [row | {"text": row["text"][3:], "sentence": row["sentence"][3:]} for row in corpus()]
+    refuse_leaks(assign(rows, SOURCES, SplitOptions(unseen_speakers=0)), "test")
+
+
 def test_assignment_is_addressed_not_ordered():
     manifest = corpus()
     forward = assign(manifest, SOURCES, SplitOptions(seed=3))

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import platform
+import re
 import subprocess
 import sys
 
@@ -43,7 +45,7 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     path.write_bytes(content)
     opened = open_store(path)
     opened.record(0)
-    with pytest.raises(UserError, match=r"a\.npy: record 4 is damaged"):
+    with pytest.raises(UserError, match=r"a\.npy: record 4 or its row in a\.tsv is damaged"):
         opened.record(4)
 
 
@@ -106,12 +108,40 @@ def test_what_a_killed_writer_left_is_removed(tmp_path):
     process = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE, check=True
     )
-    dead = tmp_path / f".a.{int(process.stdout)}.partial.npy"
-    alive = tmp_path / f".a.{os.getppid()}.partial.npy"
-    other = tmp_path / f".ab.{int(process.stdout)}.partial.npy"
-    for path in (dead, alive, other):
+    host, pid = platform.node(), int(process.stdout)
+    dead = tmp_path / f".a.{host}.{pid}.partial.npy"
+    alive = tmp_path / f".a.{host}.{os.getppid()}.partial.npy"
+    other = tmp_path / f".ab.{host}.{pid}.partial.npy"
+    elsewhere = tmp_path / f".a.another-node.{pid}.partial.npy"
+    for path in (dead, alive, other, elsewhere):
         path.touch()
     write_store(tmp_path / "a.npy", ["name"], records())
     assert not dead.exists()
     assert alive.exists()
     assert other.exists()
+    assert elsewhere.exists()
+
+
+def test_a_changed_index_is_noticed(tmp_path):
+    """Two utterances whose names were swapped have each other's features."""
+    path = tmp_path / "a.npy"
+    write_store(path, ["name"], records())
+    index = path.with_suffix(".tsv")
+    names = [row["name"] for row in open_store(path, ["name"]).rows]
+    text = index.read_text()
+    index.write_text(text.replace(names[0], "!").replace(names[1], names[0]).replace("!", names[1]))
+    with pytest.raises(UserError, match=r"record 0 or its row in a\.tsv is damaged"):
+        open_store(path).record(0)
+    index.write_text(re.sub(r"\t\d+\n", "\tx\n", text))
+    with pytest.raises(UserError, match=r"record 2 or its row in a\.tsv is damaged"):
+        open_store(path).record(2)
+
+
+def test_an_index_that_is_no_index_is_told(tmp_path):
+    path = tmp_path / "a.npy"
+    write_ragged_store(path, ["name"], records())
+    index = path.with_suffix(".tsv")
+    head, first, *rest = index.read_text().splitlines(True)
+    index.write_text(head + first.replace(first.split("\t")[2], "many") + "".join(rest))
+    with pytest.raises(UserError, match=r"a\.tsv: damaged"):
+        open_store(path)

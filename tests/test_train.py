@@ -116,7 +116,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(data, number):
 def test_a_damaged_or_foreign_last_state_is_not_taken_up(data, monkeypatch):
     expected = fit(data, "whole")
     (data / "model").mkdir()
-    monkeypatch.setattr("srctrace.checkpoint.save", lambda _: pytest.fail("stopped before the end"))
+    monkeypatch.setattr("srctrace.checkpoint.save", lambda *_: pytest.fail("stopped before the end"))
     with pytest.raises(BaseException, match="stopped before the end"):
         train(
             data / "features", data / "splits" / "en.tsv", data / "model", "lfcc-resnet18", SIZES, SOURCES, 1, OPTIONS
@@ -124,7 +124,28 @@ def test_a_damaged_or_foreign_last_state_is_not_taken_up(data, monkeypatch):
     monkeypatch.undo()
     (last,) = (data / "model").glob("last-*.ckpt")
     last.write_bytes(last.read_bytes()[:100])
+    last.with_name("last-0123456789ab.ckpt").write_bytes(b"of a run with another recipe")
     assert fit(data) == expected
+    assert not list((data / "model").glob("last-*"))
+
+
+@pytest.mark.parametrize("batch_size", [2, 4])
+def test_no_batch_has_a_single_utterance(data, batch_size):
+    """With 36 trials a crash would need an odd number: one is taken away."""
+    path = data / "splits" / "en.tsv"
+    lines = path.read_text().splitlines(True)
+    lines.remove(next(line for line in lines if line.startswith("train")))
+    path.write_text("".join(lines))
+    options = TrainOptions(epochs=1, batch_size=batch_size, variants=("clean",))
+    fit(data, options=options, system="lfcc-ecapa-tdnn", sizes={"channels": 16})
+
+
+def test_a_source_that_is_not_among_those_given_is_named(data):
+    with pytest.raises(UserError, match=r"is of source .*, which is not among those given"):
+        train(
+            *(data / "features", data / "splits" / "en.tsv", data / "model", "lfcc-resnet18", SIZES, SOURCES[:-1], 1),
+            OPTIONS,
+        )
 
 
 def test_no_classes_in_dev_is_told(data):
@@ -185,6 +206,21 @@ def test_a_missing_or_edited_checkpoint_is_told(data):
     content = json.loads(path.read_text())
     del content["sources"]
     path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"model\.json: damaged"):
+        load_checkpoint(data / "model")
+
+
+@pytest.mark.parametrize("key", ["sources", "sizes", "n_features", "training"])
+def test_an_edited_description_is_refused(data, key):
+    """With the sources in another order every answer would be wrong."""
+    fit(data)
+    path = data / "model" / "model.json"
+    content = json.loads(path.read_text())
+    content[key] = content[key][::-1] if key == "sources" else 41 if key == "n_features" else {"width": 5}
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"model\.json: changed since the model was trained"):
+        load_checkpoint(data / "model")
+    path.write_text("3")
     with pytest.raises(UserError, match=r"model\.json: damaged"):
         load_checkpoint(data / "model")
 

@@ -7,20 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from srctrace.errors import UserError
+from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, SUMMARY_COLUMNS
 from srctrace.report.cells import Cell, Order, cells_of
 from srctrace.report.curves import Curve
 from srctrace.tables import read_table
 
-METRICS = (
-    *("corpus", "protocol", "system", "seed", "train", "test", "variant", "n_trials"),
-    *("macro_f1", "macro_f1_low", "macro_f1_high", "accuracy", "balanced_accuracy"),
-)
-CLASSES = (
-    *("corpus", "protocol", "system", "seed", "train", "test", "variant", "source"),
-    *("n_trials", "precision", "recall", "f1"),
-)
-CONFUSION = ("corpus", "protocol", "system", "seed", "train", "test", "variant", "label", "predicted", "n")
-SUMMARY = ("corpus", "protocol", "system", "train", "test", "variant", "n_seeds", "macro_f1_mean", "macro_f1_sd")
 HISTORY = ("epoch", "train_loss", "dev_loss", "dev_macro_f1")
 FINDINGS = ("check", "level", "finding")
 MANIFEST = ("utterance", "language", "source", "speaker")
@@ -85,7 +76,7 @@ class ReportData:
     @cached_property
     def corpus(self) -> str:
         """Name of the corpus."""
-        names = sorted({row["corpus"] for row in read_table(self.inputs.metrics, METRICS)})
+        names = sorted({row["corpus"] for row in read_table(self.inputs.metrics, METRICS_COLUMNS)})
         if len(names) != 1:
             raise UserError(
                 f"{self.inputs.metrics}: a report is about one corpus, but this table holds "
@@ -96,14 +87,14 @@ class ReportData:
     @cached_property
     def cells(self) -> list[Cell]:
         """The cells of the systems, in the config's order."""
-        summary = read_table(self.inputs.summary, SUMMARY)
-        return self.order.sort_cells(cells_of(self._rows(self.inputs.metrics, METRICS), summary))
+        summary = read_table(self.inputs.summary, SUMMARY_COLUMNS)
+        return self.order.sort_cells(cells_of(self._rows(self.inputs.metrics, METRICS_COLUMNS), summary))
 
     @cached_property
     def baselines(self) -> dict[str, list[Cell]]:
         """Protocol to the cells of its trivial baselines."""
         return {
-            _protocol_of(path): self.order.sort_cells(cells_of(self._rows(path, METRICS), ()))
+            _protocol_of(path): self.order.sort_cells(cells_of(self._rows(path, METRICS_COLUMNS), ()))
             for path in self.inputs.baselines
         }
 
@@ -115,12 +106,12 @@ class ReportData:
     @cached_property
     def confusion(self) -> dict[tuple[str, str], list[Row]]:
         """(protocol, system) to its rows of the confusion matrices, clean trials."""
-        return _clean_by_system(self._rows(self.inputs.confusion, CONFUSION))
+        return _clean_by_system(self._rows(self.inputs.confusion, CONFUSION_COLUMNS))
 
     @cached_property
     def classes(self) -> dict[tuple[str, str], list[Row]]:
         """(protocol, system) to its rows of the metrics per class, clean trials."""
-        return _clean_by_system(self._rows(self.inputs.classes, CLASSES))
+        return _clean_by_system(self._rows(self.inputs.classes, CLASSES_COLUMNS))
 
     @cached_property
     def curves(self) -> list[Curve]:

@@ -28,6 +28,7 @@ from srctrace.report.paper import compare
 from srctrace.report.runtimes import duration, read_runtimes
 
 TEMPLATES = Path(__file__).parent / "templates"
+COLLECTED = ("metrics", "classes", "confusion")  # jobs of the rule `collect`
 TITLES = {"mono": "Mono- and cross-lingual", "family": "Language families"}
 
 
@@ -97,6 +98,7 @@ def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
         if protocol == "mono"
         for rows in conditions.values()
     ]
+    models = {f"{c.protocol}-{c.system}-{c.train}-seed{seed}" for c in data.cells for seed, _ in c.by_seed}
     return {
         "corpus": data.corpus,
         "builtin": corpus.get("type") == "builtin",
@@ -104,13 +106,13 @@ def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
         "protocols": [_protocol(data, protocol, figures) for protocol in data.protocols],
         "systems": data.order.unique(cell.system for cell in data.cells),
         "seeds": data.order.unique(seed for cell in data.cells for seed, _ in cell.by_seed),
-        "n_models": len({(c.protocol, c.system, c.train, seed) for c in data.cells for seed, _ in c.by_seed}),
+        "n_models": len(models),
         "corpus_table": corpus_table(data),
         "sizes": compare(data.config, eval_counts),
         "config": json.dumps(data.config, indent=2, ensure_ascii=False),
         "origin": asdict(origin),
         "hashes": _hashes(data.inputs),
-        "runtimes": read_runtimes(data.inputs.benchmarks),
+        "runtimes": read_runtimes(data.inputs.benchmarks, {*data.order.names, *COLLECTED, *models}),
     }
 
 

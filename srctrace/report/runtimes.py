@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +20,18 @@ class Runtime:
     memory: float | None  # most megabytes of any job; none if no job ran long enough to be measured
 
 
-def read_runtimes(folder: str | os.PathLike | None) -> list[Runtime]:
-    """One entry per rule, from `{rule}/….tsv` or `{rule}.tsv` below `folder`; none if there is no such folder."""
+def read_runtimes(folder: str | os.PathLike | None, jobs: Container[str]) -> list[Runtime]:
+    """One entry per rule, from `{rule}/{job}.tsv` below `folder`; none if there is no such folder.
+
+    Args:
+        jobs: the run's: the folder may have others, of runs before it.
+    """
     if folder is None:
         return []
     rows_of: dict[str, list[dict[str, str]]] = {}
     for path in sorted(Path(folder).rglob("*.tsv")):
-        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        rows_of.setdefault(rule, []).extend(read_table(path, ["s"]))
+        if path.stem in jobs:
+            rows_of.setdefault(path.parent.name, []).extend(read_table(path, ["s"]))
     found = [_runtime(rule, rows) for rule, rows in rows_of.items() if rows]
     return sorted(found, key=lambda runtime: (-runtime.seconds, runtime.rule))
 

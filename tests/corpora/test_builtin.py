@@ -14,10 +14,12 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from srctrace.augment import open_bank, pack_bank
 from srctrace.corpora.builtin import IN_SET, LANGUAGES, OUT_OF_SET, BuiltinOptions, make_noise, speak
 from srctrace.corpora.builtin.channel import through_channel
 from srctrace.corpora.builtin.grammars import CARRIERS
 from srctrace.corpora.builtin.level import CREST, frame_levels, level
+from srctrace.corpora.builtin.noise import N_MUSIC, N_NOISE, N_RIRS, N_SPEECH
 from srctrace.corpora.builtin.text import draw_sentence, parse
 from srctrace.corpora.builtin.voices import draw_voice, variant_file
 from srctrace.errors import UserError
@@ -194,13 +196,13 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="pip install"):
         speak("en", IN_SET, [], tmp_path, BuiltinOptions())
     with pytest.raises(UserError, match="pip install"):
-        make_noise(tmp_path, BuiltinOptions())
+        make_noise(tmp_path, seed=0)
 
 
 def test_noise_bank(tmp_path):
     """Shaped as MUSAN and RIRS_NOISES are, large enough to be split in three, and the same bytes from any process."""
     pytest.importorskip("pyroomacoustics", reason="the built-in corpus is optional")
-    make_noise(tmp_path, BuiltinOptions(), processes=2)
+    make_noise(tmp_path, seed=0, processes=2)
     for folder, least, shortest, longest in (
         ("musan/noise", 30, 9.9, 10.1),
         ("musan/music", 18, 9.9, 10.1),
@@ -216,7 +218,15 @@ def test_noise_bank(tmp_path):
             assert wave.ndim == 1
             assert shortest <= len(wave) / rate <= longest
             assert 0 < np.abs(wave.astype(int)).max() < 32767
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["musan", "rirs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["musan", "noise.tsv", "rirs"]
+    # What the listing says is what is packed; a file that got lost is noticed.
+    listing = tmp_path / "noise.tsv"
+    pack_bank(tmp_path / "musan", tmp_path / "rirs", tmp_path / "bank.npy", seed=0, listing=listing)
+    assert len(open_bank(tmp_path / "bank.npy").store) == N_NOISE + N_MUSIC + N_SPEECH + N_RIRS
+    (tmp_path / "musan" / "music" / "builtin" / "03.wav").unlink()
+    with pytest.raises(UserError, match=r"music file 'builtin/03.wav' is listed but not there: delete .*noise.tsv"):
+        pack_bank(tmp_path / "musan", tmp_path / "rirs", tmp_path / "again.npy", seed=0, listing=listing)
+    assert not (tmp_path / "again.npy").exists()
 
 
 def test_a_language_has_one_channel_for_all():

@@ -7,8 +7,8 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 
-from srctrace.report import inputs
-from srctrace.report.inputs import ReportInputs
+from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, SUMMARY_COLUMNS
+from srctrace.report.inputs import FINDINGS, HISTORY, SPLIT, ReportInputs
 from srctrace.tables import write_table
 
 LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
@@ -49,10 +49,10 @@ def write_run(folder: Path, size: Size | None = None) -> ReportInputs:
             name = {"corpus": "built", "protocol": protocol, "system": system, "seed": seed}
             name |= {"train": train, "test": test, "variant": variant}
             _add_cell(name, max(0.0, level - COSTS[variant]), size.sources, chance, metrics, classes, confusion)
-    write_table(folder / "metrics.tsv", inputs.METRICS, metrics)
-    write_table(folder / "classes.tsv", inputs.CLASSES, classes)
-    write_table(folder / "confusion.tsv", inputs.CONFUSION, confusion)
-    write_table(folder / "summary.tsv", inputs.SUMMARY, _summary(metrics))
+    write_table(folder / "metrics.tsv", METRICS_COLUMNS, metrics)
+    write_table(folder / "classes.tsv", CLASSES_COLUMNS, classes)
+    write_table(folder / "confusion.tsv", CONFUSION_COLUMNS, confusion)
+    write_table(folder / "summary.tsv", SUMMARY_COLUMNS, _summary(metrics))
     (folder / "config.json").write_text(json.dumps(_config(size)))
     manifest, splits = _corpus(folder, size, chance)
     return ReportInputs(
@@ -171,7 +171,7 @@ def _corpus(folder: Path, size: Size, chance: random.Random) -> tuple[Path, list
     paths = []
     for protocol, condition in product(size.protocols, size.conditions):
         path = folder / "built" / protocol / "splits" / f"{condition}.tsv"
-        write_table(path, (*inputs.SPLIT, "sentence"), [row for row in rows if row["language"] == condition])
+        write_table(path, (*SPLIT, "sentence"), [row for row in rows if row["language"] == condition])
         paths.append(path)
     return folder / "manifest.tsv", paths
 
@@ -191,7 +191,7 @@ def _histories(folder: Path, size: Size, chance: random.Random) -> list[Path]:
             }
             for epoch in range(1, 13)
         ]
-        write_table(path, (*inputs.HISTORY, "lr", "seconds"), rows)
+        write_table(path, (*HISTORY, "lr", "seconds"), rows)
         paths.append(path)
     return paths
 
@@ -205,7 +205,7 @@ def _baselines(folder: Path, protocol: str, size: Size, chance: random.Random) -
             rate = level - (train != test) * chance.uniform(0, 0.2)
             _add_cell(name, rate, size.sources, chance, rows, [], [])
     path = folder / "built" / protocol / "audit" / "baselines.tsv"
-    write_table(path, inputs.METRICS, rows)
+    write_table(path, METRICS_COLUMNS, rows)
     return path
 
 
@@ -216,7 +216,7 @@ def _findings(folder: Path, protocol: str) -> Path:
         {"check": "level", "level": "note", "finding": "RMS differs by 0.4 dB between sources."},
         {"check": "bandwidth", "level": "warning", "finding": "klatt5 has 1.2 kHz less bandwidth than the others."},
     ]
-    write_table(path, inputs.FINDINGS, rows)
+    write_table(path, FINDINGS, rows)
     return path
 
 
@@ -225,8 +225,8 @@ def _benchmarks(folder: Path) -> Path:
     for rule, seconds in (("train", 42.5), ("score", 3.25), ("extract", 7.0)):
         for part in ("en", "de"):
             row = {**dict.fromkeys(columns, "0.0"), "s": seconds, "h:m:s": "0:00:42", "max_rss": 611.5}
-            write_table(folder / "benchmarks" / rule / "mono" / f"{part}.tsv", columns, [row])
+            write_table(folder / "benchmarks" / rule / f"{part}.tsv", columns, [row])
     write_table(
-        folder / "benchmarks" / "scan.tsv", columns, [{**dict.fromkeys(columns, "-"), "s": 0.5, "max_rss": "-"}]
+        folder / "benchmarks" / "scan" / "all.tsv", columns, [{**dict.fromkeys(columns, "-"), "s": 0.5, "max_rss": "-"}]
     )
     return folder / "benchmarks"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from srctrace.errors import UserError
+from srctrace.metrics import METRICS_COLUMNS
 from srctrace.report import color
 from srctrace.report.canvas import DASH, WIDTH, percent, shorten
 from srctrace.report.figures import write_figures
-from srctrace.report.inputs import METRICS
 from srctrace.report.names import figure_names, system_figure
 from srctrace.tables import read_table
 from tests.report.made_up_run import SYSTEMS, Size, write_run
@@ -41,7 +41,7 @@ def test_heat_map_shows_the_values(report_of):
     svg = (report.figures / system_figure("mono", "lfcc-resnet18", "heatmap-clean")).read_text()
     rows = [
         row
-        for row in read_table(report.inputs.metrics, METRICS)
+        for row in read_table(report.inputs.metrics, METRICS_COLUMNS)
         if row["system"] == "lfcc-resnet18" and row["variant"] == "clean"
     ]
     assert len(rows) == 9

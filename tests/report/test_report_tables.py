@@ -131,14 +131,15 @@ def test_compare():
 
 
 def test_runtimes(tmp_path):
-    write_table(tmp_path / "train/mono/a.tsv", ["s", "max_rss"], [{"s": 10.5, "max_rss": 100.0}])
-    write_table(tmp_path / "train/mono/b.tsv", ["s", "max_rss"], [{"s": 20.0, "max_rss": "-"}])
-    write_table(tmp_path / "scan.tsv", ["s"], [{"s": "NA"}])
-    train, scan = read_runtimes(tmp_path)
+    write_table(tmp_path / "train/mono-a-en-seed1.tsv", ["s", "max_rss"], [{"s": 10.5, "max_rss": 100.0}])
+    write_table(tmp_path / "train/mono-a-de-seed1.tsv", ["s", "max_rss"], [{"s": 20.0, "max_rss": "-"}])
+    write_table(tmp_path / "train/mono-a-de-seed9.tsv", ["s"], [{"s": 70.0}])  # of a run before this one
+    write_table(tmp_path / "scan/all.tsv", ["s"], [{"s": "NA"}])
+    train, scan = read_runtimes(tmp_path, {"en", "all", "mono-a-en-seed1", "mono-a-de-seed1"})
     assert (train.rule, train.jobs, train.seconds, train.longest, train.memory) == ("train", 2, 30.5, 20.0, 100.0)
     assert (scan.rule, scan.jobs, scan.seconds, scan.memory) == ("scan", 1, 0.0, None)
-    assert read_runtimes(tmp_path / "none") == []
-    assert read_runtimes(None) == []
+    assert read_runtimes(tmp_path / "none", {"en"}) == []
+    assert read_runtimes(None, {"en"}) == []
 
 
 @pytest.mark.parametrize(

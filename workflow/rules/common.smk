@@ -83,9 +83,10 @@ def sizes_of(wildcards):
     return [f"{name}={json.dumps(value, separators=(',', ':'))}" for name, value in sizes.items()]
 
 
-def noise_folders():
-    """The user's MUSAN and impulse responses, or the built-in ones."""
-    return {kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")}
+def noise_inputs():
+    """The user's MUSAN and impulse responses, or the built-in ones; and the list of what is in these."""
+    folders = {kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")}
+    return folders if any(config["noise"].values()) else {**folders, "listing": "data/builtin/noise.tsv"}
 
 
 CAPTIONS = {"heatmap-clean": "heatmap", "heatmap-all": "heatmap"}  # figure kind to caption; else of the same name

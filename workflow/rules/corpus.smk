@@ -33,6 +33,7 @@ if not (config["noise"]["musan"] and config["noise"]["rirs"]):
         output:
             musan=directory("data/builtin/musan"),
             rirs=directory("data/builtin/rirs"),
+            listing="data/builtin/noise.tsv",
         log:
             "results/logs/make_noise.log",
         benchmark:
@@ -45,9 +46,9 @@ if not (config["noise"]["musan"] and config["noise"]["rirs"]):
             runtime=20,
             gpu=0,
         params:
-            options=flags(config["builtin"]),
+            seed=config["builtin"]["seed"],
         shell:
-            "srctrace make-noise --root data/builtin {params.options} --processes {threads} 2> {log}"
+            "srctrace make-noise --root data/builtin --seed {params.seed} --processes {threads} 2> {log}"
 
 
 rule scan:
@@ -77,6 +78,10 @@ rule scan:
         languages=LANGUAGES,
         sources=CORPUS["sources"],
         out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
+        # Not passed on: a folder that has changed is scanned, and decoded, again.
+        state=lambda wildcards: (
+            srctrace_config.fingerprint(CORPUS["path"], LANGUAGES) if CORPUS["type"] == "folder" else None
+        ),
     shell:
         "srctrace scan {params.source} --languages {params.languages} --sources {params.sources}"
         " {params.out_of_set} --out {output} 2> {log}"

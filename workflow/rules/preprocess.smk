@@ -30,7 +30,7 @@ rule decode:
 
 rule pack_noise:
     input:
-        **noise_folders(),
+        **noise_inputs(),
     output:
         array="results/noise/bank.npy",
         index="results/noise/bank.tsv",
@@ -47,8 +47,9 @@ rule pack_noise:
         gpu=0,
     params:
         seed=config["protocol_seed"],
+        listing=lambda wildcards, input: flags({"listing": input.get("listing")}),
     shell:
-        "srctrace pack-noise --musan {input.musan:q} --rirs {input.rirs:q} --seed {params.seed}"
+        "srctrace pack-noise --musan {input.musan:q} --rirs {input.rirs:q} {params.listing} --seed {params.seed}"
         " --threads {threads} --out {output.array} 2> {log}"
 
 

@@ -11,17 +11,18 @@ import numpy as np
 import soxr
 from scipy.signal import butter, sosfilt
 
+from srctrace.augment import LISTING_COLUMNS
 from srctrace.corpora.builtin.espeak import SAMPLE_RATE as SPOKEN_RATE
 from srctrace.corpora.builtin.espeak import make_data_folder, require_espeak, synthesise
 from srctrace.corpora.builtin.grammars import CARRIERS
 from srctrace.corpora.builtin.level import trim
-from srctrace.corpora.builtin.options import BuiltinOptions
 from srctrace.corpora.builtin.pool import run_jobs
 from srctrace.corpora.builtin.text import draw_sentence
 from srctrace.corpora.builtin.voices import draw_voice, variant_file
 from srctrace.corpora.builtin.wav import write_wav
 from srctrace.errors import UserError
 from srctrace.rng import generator
+from srctrace.tables import write_table
 
 SAMPLE_RATE = 16000
 SECONDS = 10
@@ -30,8 +31,9 @@ TALKER_KLATT = (0, 1, 2, 5)  # glottal sources of the in-set sources: talkers mu
 FIRST_TALKER = 1000  # talkers are numbered from here, far beyond the corpus's speakers
 
 
-def make_noise(root: str | os.PathLike, options: BuiltinOptions, processes: int = 1) -> None:
-    """Write `root/musan/{noise,music,speech}/builtin/*.wav` and `root/rirs/builtin/*.wav`: int16, mono, 16 kHz.
+def make_noise(root: str | os.PathLike, seed: int, processes: int = 1) -> None:
+    """Write `root/musan/{noise,music,speech}/builtin/*.wav`, `root/rirs/builtin/*.wav`: int16, mono, 16 kHz; and, when
+    they are whole, `root/noise.tsv`, which lists them.
 
     The bytes do not depend on `processes`, nor on how large the corpus is.
 
@@ -41,12 +43,19 @@ def make_noise(root: str | os.PathLike, options: BuiltinOptions, processes: int 
     require_espeak()
     _import_pyroomacoustics()
     root = Path(root)
-    jobs = [(root / "musan" / "noise" / "builtin" / f"{index:02d}.wav", colour, index) for index in range(N_NOISE)]
-    jobs += [(root / "musan" / "music" / "builtin" / f"{index:02d}.wav", music, index) for index in range(N_MUSIC)]
-    jobs += [(root / "musan" / "speech" / "builtin" / f"n{i + 1:02d}.wav", talk, i) for i in range(N_SPEECH)]
-    jobs += [(root / "rirs" / "builtin" / f"{index:02d}.wav", room, index) for index in range(N_RIRS)]
-    for _ in run_jobs(partial(_write, options.seed), jobs, processes, "make noise", "file"):
+    makers = [("noise", f"{i:02d}", colour, i) for i in range(N_NOISE)]
+    makers += [("music", f"{i:02d}", music, i) for i in range(N_MUSIC)]
+    makers += [("speech", f"n{i + 1:02d}", talk, i) for i in range(N_SPEECH)]
+    makers += [("rir", f"{i:02d}", room, i) for i in range(N_RIRS)]
+    folder_of = {"rir": root / "rirs"}
+    listing = [{"category": category, "file": f"builtin/{name}.wav"} for category, name, _, _ in makers]
+    jobs = [
+        (folder_of.get(row["category"], root / "musan" / row["category"]) / row["file"], make, index)
+        for row, (_, _, make, index) in zip(listing, makers, strict=True)
+    ]
+    for _ in run_jobs(partial(_write, seed), jobs, processes, "make noise", "file"):
         pass
+    write_table(root / "noise.tsv", LISTING_COLUMNS, listing)
 
 
 def _write(seed: int, job: tuple) -> None:
