@@ -135,7 +135,7 @@ def bootstrap_interval(
     utterances of a speaker. Utterances are not drawn again within a drawn speaker: the differences between whole
     speakers already contain those between utterances, which a second stage would count twice (Davison and Hinkley
     1997, Bootstrap Methods and their Application, section 3.8). A handful of speakers says little about how speakers
-    differ, and fewer than three nothing, so the interval is the hull of the one over speakers and the one over utterances.
+    differ, and fewer than three say nothing: the interval is the hull of that over speakers and that over utterances.
 
     - Every cluster gets an exponential weight instead of a count (the Bayesian bootstrap, Rubin 1981, Ann. Statist.
       9:130), so no class ever vanishes from a replicate. How many trials each class has was designed, not observed:
