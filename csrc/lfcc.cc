@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <exception>
-#include <limits>
+#include <memory>
 #include <mutex>
 #include <sstream>
 #include <stdexcept>
@@ -16,6 +15,8 @@
 #include <vector>
 
 #include "fft.h"
+#include "kernel.h"
+#include "simd.h"
 
 namespace srctrace {
 namespace {
@@ -24,11 +25,6 @@ constexpr double kPi = 3.14159265358979323846;
 constexpr float kFloorDb = 80.0f;
 constexpr float kMaxSample = 1e10f;  // for n_fft up to kMaxFft no power, nor a sum of powers, overflows
 constexpr int kMaxFft = 1 << 24;
-constexpr int kTileVecs = 4;  // what the cosine transform takes at a time, so that sums stay in registers
-constexpr int kTile = kTileVecs * kLanes;
-
-using IntVec = int32_t __attribute__((vector_size(sizeof(Vec))));
-
 template <typename... Parts>
 [[noreturn]] void Refuse(const Parts&... parts) {
   std::ostringstream message;
@@ -36,35 +32,18 @@ template <typename... Parts>
   throw std::invalid_argument(message.str());
 }
 
-// Natural logarithm of positive normal numbers, to an ulp: x = 2^e m with m in [sqrt(1/2), sqrt(2)), and
-// ln(m) = 2 atanh(s), s = (m - 1) / (m + 1), whose series may end at s^9, because |s| < 0.172.
-Vec Ln(Vec x) {
-  constexpr int32_t kSqrtHalf = 0x3f3504f3;  // bits of sqrt(1/2): subtracted, they leave e in the exponent's place
-  const IntVec bits = (IntVec)x;
-  const IntVec exponent = (bits - kSqrtHalf) >> 23;
-  const Vec m = (Vec)(bits - (exponent << 23));
-  const Vec s = (m - 1.0f) / (m + 1.0f);
-  const Vec s2 = s * s;
-  const Vec series = s2 * (2.0f / 3 + s2 * (2.0f / 5 + s2 * (2.0f / 7 + s2 * (2.0f / 9))));
-  return __builtin_convertvector(exponent, Vec) * 0.693147180559945309f + (2.0f * s + s * series);
-}
-
-Vec Max(Vec a, Vec b) { return a > b ? a : b; }
-
-// What one worker needs to itself.
-struct Workspace {
-  std::vector<float> wave;  // one utterance, with its reflections
-  std::vector<Vec> frame;   // kLanes windowed frames
-  std::vector<ComplexVec> buffer, scratch, spectrum;
-  std::vector<Vec> power;
-  std::vector<Vec> energies;  // logarithmic, (tiles, n_filter, kTileVecs)
-  std::vector<Vec> folded;    // (n_filter + 1) / 2 sums, then as many differences, each kTileVecs
-};
-
 // Everything that does not depend on the audio, shared by the workers.
 class Plan {
  public:
-  Plan(const LfccOptions& options, int64_t samples);
+  Plan(const LfccOptions& options, int64_t samples, const Kernel& kernel);
+  Plan(const Plan&) = delete;
+
+  // What one worker needs to itself.
+  struct Workspace {
+    std::vector<float> wave;  // one utterance, with its reflections and zeros for the lanes past its end
+    std::vector<char> memory;
+    void* aligned;
+  };
 
   Workspace MakeWorkspace() const;
 
@@ -73,101 +52,125 @@ class Plan {
   void Run(const Sample* wave, int64_t index, Workspace* work, float* out) const;
 
  private:
-  struct Filter {
-    int first_bin;
-    std::vector<float> weights;
-  };
-
+  void MakeFrame();
   void MakeFilters();
-  void MakeCosines();
+  void MakeCosineTransform();
 
   // Checks, scales and reflects an utterance into work->wave.
   template <typename Sample>
   void Load(const Sample* wave, int64_t index, Workspace* work) const;
 
-  // kLanes frames from `first_frame` on, windowed, into work->frame.
-  void CutFrames(int64_t first_frame, Workspace* work) const;
-
-  // Logarithmic energies of work->frame, one for each filter, kTileVecs apart. Raises `loudest` to their maximum.
-  void LogEnergies(Workspace* work, Vec* energies, Vec* loudest) const;
-
-  // Coefficients of a tile: kTile frames from `first_frame` on, as far as there are any.
-  void CosineTransform(const Vec* energies, float floor, int64_t first_frame, Workspace* work, float* out) const;
-
   const LfccOptions options_;
   const int64_t samples_;
-  const int64_t frames_;
-  const int64_t tiles_;
   const int64_t pad_;
-  const RealFft fft_;
-  std::vector<float> window_;
-  std::vector<Filter> filters_;
-  std::vector<float> cosines_;  // (n_lfcc, (n_filter + 1) / 2): the left half, the right half mirrors it
+  const Kernel& kernel_;
+  const RealFft fft_, dct_;
+  LfccTables tables_{};
+  std::vector<int32_t> place_, first_bin_, dct_place_;
+  std::vector<float> window_, weights_;
+  std::vector<Complex> dct_turns_;
 };
 
-Plan::Plan(const LfccOptions& options, int64_t samples)
+Plan::Plan(const LfccOptions& options, int64_t samples, const Kernel& kernel)
     : options_(options),
       samples_(samples),
-      frames_(options.Frames(samples)),
-      tiles_((frames_ + kTile - 1) / kTile),
       pad_(options.center ? options.n_fft / 2 : 0),
-      fft_(options.n_fft) {
-  const int length = options.win_length;
-  for (int i = 0; i < length; ++i) window_.push_back(static_cast<float>(0.5 - 0.5 * std::cos(2 * kPi * i / length)));
-  if (length == 1) window_[0] = 1.0f;  // as torch has it
+      kernel_(kernel),
+      fft_(options.n_fft),
+      dct_(options.n_filter) {
+  tables_.frames = options.Frames(samples);
+  tables_.fft = fft_.tables();
+  tables_.bins = options.n_fft / 2 + 1;
+  tables_.n_filter = options.n_filter;
+  tables_.log_lf = options.log_lf;
+  tables_.n_lfcc = options.n_lfcc;
+  tables_.dct = dct_.tables();
+  MakeFrame();
   MakeFilters();
-  MakeCosines();
+  MakeCosineTransform();
+}
+
+void Plan::MakeFrame() {
+  const int hop = options_.hop_length;
+  const int length = options_.win_length;
+  const int offset = (options_.n_fft - length) / 2;
+  tables_.hop_length = hop;
+  tables_.first_sample = offset;
+  tables_.rows = std::min(hop, length);
+  tables_.columns = kernel_.lanes + (length - 1) / hop;
+  tables_.stride = (tables_.columns + kernel_.lanes - 1) / kernel_.lanes * kernel_.lanes;
+  for (int i = 0; i < options_.n_fft; ++i) {
+    const int j = i - offset;
+    const bool inside = j >= 0 && j < length;
+    // As torch has it, the window of one sample is 1.
+    const double window = length == 1 ? 1.0 : 0.5 - 0.5 * std::cos(2 * kPi * j / length);
+    place_.push_back(inside ? j % hop * tables_.stride + j / hop : 0);
+    window_.push_back(inside ? static_cast<float>(0.5 * window) : 0.0f);
+  }
+  tables_.place = place_.data();
+  tables_.window = window_.data();
 }
 
 void Plan::MakeFilters() {
   // Halves of an odd rate are rounded down, as in torchaudio.
   const double highest = options_.sample_rate / 2;
-  const double bin_width = highest / std::max(1, fft_.bins() - 1);
+  const int bins = tables_.bins;
+  const double bin_width = highest / std::max(1, bins - 1);
   const double f_max = options_.f_max.value_or(highest);
   const double spacing = (f_max - options_.f_min) / (options_.n_filter + 1);
+  std::vector<std::vector<float>> filters;
   int first = 0;
+  size_t taps = 1;
   for (int m = 0; m < options_.n_filter; ++m) {
     const double left = options_.f_min + m * spacing;
     // 0 where the filter begins, 1 at its peak, 2 where it ends.
     const auto position = [&](int bin) { return (bin * bin_width - left) / spacing; };
-    while (first < fft_.bins() && position(first) <= 0) ++first;
-    Filter filter{first, {}};
-    for (int bin = first; bin < fft_.bins() && position(bin) < 2; ++bin) {
-      filter.weights.push_back(static_cast<float>(std::min(position(bin), 2 - position(bin))));
+    while (first < bins && position(first) <= 0) ++first;
+    std::vector<float> weights;
+    for (int bin = first; bin < bins && position(bin) < 2; ++bin) {
+      weights.push_back(static_cast<float>(std::min(position(bin), 2 - position(bin))));
     }
-    filters_.push_back(std::move(filter));
+    taps = std::max(taps, weights.size());
+    first_bin_.push_back(first);
+    filters.push_back(std::move(weights));
   }
-}
-
-void Plan::MakeCosines() {
-  // cos(pi k (2 m + 1) / (2 n_filter)) repeats with k (2 m + 1), the phase, modulo 4 n_filter.
-  const int n_filter = options_.n_filter;
-  const int half = (n_filter + 1) / 2;
-  const int period = 4 * n_filter;
-  std::vector<double> table;
-  for (int i = 0; i < period; ++i) table.push_back(std::cos(kPi * i / (2.0 * n_filter)));
-  cosines_.reserve(static_cast<size_t>(options_.n_lfcc) * half);
-  for (int k = 0; k < options_.n_lfcc; ++k) {
-    const double scale = std::sqrt((k == 0 ? 1.0 : 2.0) / n_filter);
-    int phase = k;
-    for (int m = 0; m < half; ++m) {
-      cosines_.push_back(static_cast<float>(scale * table[phase]));
-      phase += 2 * k;
-      if (phase >= period) phase -= period;
+  // All filters get as many taps, so that the loop over them is of one kind.
+  for (int m = 0; m < options_.n_filter; ++m) {
+    const int shift = std::max(0, first_bin_[m] + static_cast<int>(taps) - bins);
+    first_bin_[m] -= shift;
+    for (size_t t = 0; t < taps; ++t) {
+      const size_t tap = t - shift;  // wraps where there is none
+      weights_.push_back(tap < filters[m].size() ? filters[m][tap] : 0.0f);
     }
   }
+  tables_.taps = static_cast<int32_t>(taps);
+  tables_.first_bin = first_bin_.data();
+  tables_.weights = weights_.data();
 }
 
-Workspace Plan::MakeWorkspace() const {
+void Plan::MakeCosineTransform() {
+  const int size = options_.n_filter;
+  for (int n = 0; n < size; ++n) dct_place_.push_back(n < (size + 1) / 2 ? 2 * n : 2 * (size - n) - 1);
+  for (int k = 0; k <= size / 2; ++k) {
+    const double scale = 0.5 * std::sqrt((k == 0 ? 1.0 : 2.0) / size);
+    const double angle = -kPi * k / (2.0 * size);
+    dct_turns_.push_back({static_cast<float>(scale * std::cos(angle)), static_cast<float>(scale * std::sin(angle))});
+  }
+  tables_.dct_place = dct_place_.data();
+  tables_.dct_turns = dct_turns_.data();
+}
+
+Plan::Workspace Plan::MakeWorkspace() const {
+  constexpr size_t kAlignment = 64;
   Workspace work;
-  work.wave.resize(samples_ + 2 * pad_);
-  work.frame.resize(options_.n_fft);
-  work.buffer.resize(fft_.buffer_size());
-  work.scratch.resize(fft_.buffer_size());
-  work.spectrum.resize(fft_.bins());
-  work.power.resize(fft_.bins());
-  work.energies.resize(tiles_ * options_.n_filter * kTileVecs);
-  work.folded.resize(2 * ((options_.n_filter + 1) / 2) * kTileVecs);
+  const int64_t tiles = (tables_.frames + kernel_.lanes - 1) / kernel_.lanes;
+  const int64_t read = (tiles * kernel_.lanes + tables_.columns) * options_.hop_length + options_.n_fft;
+  work.wave.resize(std::max(samples_ + 2 * pad_, read));
+  size_t bytes = kernel_.lfcc_workspace(tables_);
+  size_t space = bytes + kAlignment;
+  work.memory.resize(space);
+  work.aligned = work.memory.data();
+  std::align(kAlignment, bytes, work.aligned, space);
   return work;
 }
 
@@ -175,13 +178,9 @@ template <typename Sample>
 void Plan::Load(const Sample* wave, int64_t index, Workspace* work) const {
   float* loaded = work->wave.data() + pad_;
   if constexpr (std::is_same_v<Sample, int16_t>) {
-    for (int64_t i = 0; i < samples_; ++i) loaded[i] = static_cast<float>(wave[i]) * (1.0f / 32768);
+    kernel_.load_int16(wave, samples_, loaded);
   } else {
-    bool good = true;
-    for (int64_t i = 0; i < samples_; ++i) {
-      loaded[i] = wave[i];
-      good &= std::abs(wave[i]) <= kMaxSample;  // false for NaN
-    }
+    const bool good = kernel_.load_float(wave, samples_, kMaxSample, loaded);
     if (!good) {
       const Sample* bad = std::find_if_not(wave, wave + samples_, [](Sample x) { return std::abs(x) <= kMaxSample; });
       const float value = std::abs(*bad);  // a NaN may print with a sign
@@ -195,86 +194,10 @@ void Plan::Load(const Sample* wave, int64_t index, Workspace* work) const {
   }
 }
 
-void Plan::CutFrames(int64_t first_frame, Workspace* work) const {
-  const float* start[kLanes];
-  const int offset = (options_.n_fft - options_.win_length) / 2;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    // Lanes past the end repeat the last frame: it changes no maximum, and is not stored.
-    const int64_t frame = std::min(first_frame + lane, frames_ - 1);
-    start[lane] = work->wave.data() + frame * options_.hop_length + offset;
-  }
-  for (int i = 0; i < options_.win_length; ++i) {  // the frame is zero elsewhere from the start
-    Vec samples;
-    for (int lane = 0; lane < kLanes; ++lane) samples[lane] = start[lane][i];
-    work->frame[offset + i] = samples * window_[i];
-  }
-}
-
-void Plan::LogEnergies(Workspace* work, Vec* energies, Vec* loudest) const {
-  fft_.Transform(work->frame.data(), work->buffer.data(), work->scratch.data(), work->spectrum.data());
-  for (int bin = 0; bin < fft_.bins(); ++bin) {
-    const ComplexVec x = work->spectrum[bin];
-    work->power[bin] = x.re * x.re + x.im * x.im;
-  }
-  for (const Filter& filter : filters_) {
-    Vec sum{};
-    const Vec* power = work->power.data() + filter.first_bin;
-    for (const float weight : filter.weights) sum += weight * *power++;
-    if (options_.log_lf) {
-      *energies = Ln(sum + 1e-6f);
-    } else {
-      *energies = 4.34294481903251828f * Ln(Max(sum, Vec{} + 1e-10f));  // 10 / ln(10)
-      *loudest = Max(*loudest, *energies);
-    }
-    energies += kTileVecs;
-  }
-}
-
-void Plan::CosineTransform(const Vec* energies, float floor, int64_t first_frame, Workspace* work, float* out) const {
-  // Even rows of the matrix are symmetric and odd rows antisymmetric, so half of each will do, on sums or differences.
-  const int n_filter = options_.n_filter;
-  const int half = (n_filter + 1) / 2;
-  Vec* sums = work->folded.data();
-  Vec* differences = sums + half * kTileVecs;
-  for (int m = 0; m < half; ++m) {
-    const int mirror = n_filter - 1 - m;
-    for (int v = 0; v < kTileVecs; ++v) {
-      const Vec a = Max(energies[m * kTileVecs + v], Vec{} + floor);
-      const Vec b = Max(energies[mirror * kTileVecs + v], Vec{} + floor);
-      sums[m * kTileVecs + v] = m == mirror ? a : a + b;
-      differences[m * kTileVecs + v] = a - b;
-    }
-  }
-  const size_t stored = sizeof(float) * std::min<int64_t>(kTile, frames_ - first_frame);
-  for (int64_t k = 0; k < options_.n_lfcc; ++k) {
-    const float* cosines = cosines_.data() + k * half;
-    const Vec* in = k % 2 == 0 ? sums : differences;
-    Vec total[kTileVecs] = {};
-    for (int m = 0; m < half; ++m) {
-      for (int v = 0; v < kTileVecs; ++v) total[v] += cosines[m] * in[m * kTileVecs + v];
-    }
-    std::memcpy(out + k * frames_ + first_frame, total, stored);
-  }
-}
-
 template <typename Sample>
 void Plan::Run(const Sample* wave, int64_t index, Workspace* work, float* out) const {
   Load(wave, index, work);
-  Vec loudest = Vec{} - std::numeric_limits<float>::infinity();
-  const int64_t tile_size = options_.n_filter * kTileVecs;
-  for (int64_t tile = 0; tile < tiles_; ++tile) {
-    for (int v = 0; v < kTileVecs; ++v) {
-      CutFrames(tile * kTile + v * kLanes, work);
-      LogEnergies(work, work->energies.data() + tile * tile_size + v, &loudest);
-    }
-  }
-  float floor = -std::numeric_limits<float>::infinity();
-  if (!options_.log_lf) {
-    for (int lane = 0; lane < kLanes; ++lane) floor = std::max(floor, loudest[lane] - kFloorDb);
-  }
-  for (int64_t tile = 0; tile < tiles_; ++tile) {
-    CosineTransform(work->energies.data() + tile * tile_size, floor, tile * kTile, work, out);
-  }
+  kernel_.lfcc(tables_, work->wave.data(), work->aligned, out);
 }
 
 // Calls work(i, &workspace) for each i < count on up to `threads` threads. What the lowest i throws is thrown here.
@@ -287,7 +210,7 @@ void ForEach(int64_t count, int threads, const Plan& plan, const Work& work) {
   const auto labour = [&] {
     int64_t i = count;
     try {
-      Workspace workspace = plan.MakeWorkspace();
+      Plan::Workspace workspace = plan.MakeWorkspace();
       while ((i = next++) < count) work(i, &workspace);
     } catch (...) {
       next = count;  // all lower ones have been handed out already
@@ -312,10 +235,10 @@ void ForEach(int64_t count, int threads, const Plan& plan, const Work& work) {
 template <typename Sample>
 void Compute(const Sample* waves, int64_t batch, int64_t samples, const LfccOptions& options, int threads, float* out) {
   if (threads < 1) Refuse("threads is ", threads, ": it must be at least 1");
-  const Plan plan(options, samples);
+  const Plan plan(options, samples, ActiveKernel());
   const int64_t size = options.n_lfcc * options.Frames(samples);
   ForEach(batch, threads, plan,
-          [&](int64_t i, Workspace* work) { plan.Run(waves + i * samples, i, work, out + i * size); });
+          [&](int64_t i, Plan::Workspace* work) { plan.Run(waves + i * samples, i, work, out + i * size); });
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+// The inner loops, once for each instruction set.
+
+#ifndef SRCTRACE_CSRC_KERNEL_H_
+#define SRCTRACE_CSRC_KERNEL_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tables.h"
+
+namespace srctrace {
+
+struct Kernel {
+  const char* name;
+  int lanes;
+
+  // out[i] = in[i] / 32768
+  void (*load_int16)(const int16_t* in, int64_t count, float* out);
+
+  // Copies, and says whether all samples are within +-limit, which NaN is not.
+  bool (*load_float)(const float* in, int64_t count, float limit, float* out);
+
+  // Sums of squares.
+  int64_t (*energy_int16)(const int16_t* x, int64_t count);
+  double (*energy_float)(const float* x, int64_t count);
+
+  // out[i] += gain * x[i]
+  void (*add_int16)(const int16_t* x, int64_t count, float gain, float* out);
+  void (*add_float)(const float* x, int64_t count, float gain, float* out);
+
+  // The spectrum, 2 * size floats, of `count` real values, times `scale`. Everything is aligned to 64.
+  void (*spectrum)(const ConvolutionTables& tables, const float* x, int64_t count, float scale, float* spectrum);
+
+  // The first `count` values of `wave` convolved with the signal whose spectrum is given (scaled by 1 / size), of which
+  // `size` - `count` / 2 values may differ from 0. `workspace`: 2 * size floats, aligned to 64.
+  void (*convolve)(const ConvolutionTables& tables, const float* spectrum, const float* wave, int64_t count,
+                   float* workspace, float* out);
+
+  // Bytes of workspace that `lfcc` needs, to be aligned to 64.
+  size_t (*lfcc_workspace)(const LfccTables& tables);
+
+  // LFCCs of one utterance, whose samples are followed by enough zeros to fill the last lanes, into (n_lfcc, frames).
+  void (*lfcc)(const LfccTables& tables, const float* wave, void* workspace, float* out);
+};
+
+extern const Kernel kScalarKernel;
+extern const Kernel k128Kernel;
+extern const Kernel kAvx2Kernel;
+extern const Kernel kAvx512Kernel;
+
+}  // namespace srctrace
+
+#endif  // SRCTRACE_CSRC_KERNEL_H_
