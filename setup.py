@@ -3,7 +3,7 @@
 import platform
 from glob import glob
 
-from pybind11.setup_helpers import Pybind11Extension, build_ext
+from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
 from setuptools import setup
 
 # What is built here runs on any machine of the same architecture: each of these is used where the processor has it.
@@ -11,9 +11,9 @@ FLAGS_OF = {
     "csrc/kernel_avx2.cc": ["-mavx2", "-mfma"],
     "csrc/kernel_avx512.cc": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"],
 }
-SOURCES = ["csrc/bind.cc", "csrc/fft.cc", "csrc/lfcc.cc", "csrc/simd.cc", "csrc/kernel_scalar.cc", "csrc/kernel_128.cc"]
+SOURCES = {path for path in glob("csrc/*.cc") if path not in FLAGS_OF}
 if platform.machine() in ("x86_64", "AMD64"):
-    SOURCES += FLAGS_OF
+    SOURCES |= set(FLAGS_OF)
 
 
 class BuildExtensions(build_ext):
@@ -29,12 +29,13 @@ class BuildExtensions(build_ext):
         super().build_extension(ext)
 
 
+ParallelCompile(default=0).install()
 setup(
     cmdclass={"build_ext": BuildExtensions},
     ext_modules=[
         Pybind11Extension(
             "srctrace._C",
-            sources=SOURCES,
+            sources=sorted(SOURCES),
             depends=sorted(glob("csrc/*.h") + glob("csrc/*.inc")),
             cxx_std=17,
             # The kernels ask for no exact order of exceptions, nor for errno.

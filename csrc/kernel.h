@@ -37,10 +37,10 @@ struct Kernel {
                    float* workspace, float* out);
 
   // Bytes of workspace that `lfcc` needs, to be aligned to 64.
-  size_t (*lfcc_workspace)(const LfccTables& tables);
+  size_t (*lfcc_workspace)(const LfccTables& tables, int64_t frames);
 
   // LFCCs of one utterance, whose samples are followed by enough zeros to fill the last lanes, into (n_lfcc, frames).
-  void (*lfcc)(const LfccTables& tables, const float* wave, void* workspace, float* out);
+  void (*lfcc)(const LfccTables& tables, int64_t frames, const float* wave, void* workspace, float* out);
 };
 
 extern const Kernel kScalarKernel;

@@ -5,31 +5,32 @@
 #define SRCTRACE_CSRC_LFCC_H_
 
 #include <cstdint>
-#include <optional>
-#include <string>
+#include <memory>
+
+#include "aligned.h"
+#include "kernel.h"
+#include "lfcc_options.h"
+#include "lfcc_plan.h"
 
 namespace srctrace {
 
-struct LfccOptions {
-  int sample_rate = 16000;      // Hz
-  int n_fft = 320;              // samples in a frame
-  int win_length = 320;         // samples of the periodic Hann window, centred in the frame; up to n_fft
-  int hop_length = 160;         // samples between frames
-  bool center = false;          // reflect n_fft / 2 samples at both ends, so that frames are centred on their times
-  int n_filter = 128;           // triangular filters, evenly spaced
-  int n_lfcc = 80;              // coefficients kept, up to n_filter
-  double f_min = 0.0;           // Hz, where the first filter begins
-  std::optional<double> f_max;  // Hz, where the last filter ends; half the sample rate if there is none
-  bool log_lf = false;          // ln(x + 1e-6) in place of 10 log10(max(x, 1e-10)) with the floor
+// Computes LFCCs of utterances of one length, one after the other. Each thread has its own.
+class LfccWorker {
+ public:
+  LfccWorker(const LfccOptions& options, int64_t samples, const Kernel& kernel);
 
-  // Throws std::invalid_argument, which says which option is wrong, what it is and what it may be.
-  void Check() const;
+  // Where the utterance goes, before Run: `samples` values, of which Run leaves nothing.
+  float* wave() { return loaded_.data() + pad_; }
 
-  // Frames of an utterance. Throws std::invalid_argument if it is too short for one, or for its reflection.
-  int64_t Frames(int64_t samples) const;
+  // LFCCs of wave() into `out`, (n_lfcc, frames).
+  void Run(float* out);
 
-  // As LfccOptions(sample_rate=16000, ..., log_lf=false).
-  std::string ToString() const;
+ private:
+  const Kernel& kernel_;
+  const std::shared_ptr<const LfccPlan> plan_;
+  const int64_t samples_, frames_, pad_;
+  AlignedArray<float> loaded_;  // the utterance, with its reflections, and zeros for the lanes past its end
+  AlignedArray<char> workspace_;
 };
 
 // LFCCs of `batch` utterances, (batch, samples), into `out`, (batch, n_lfcc, frames), both in C order. int16 stands for
@@ -37,9 +38,8 @@ struct LfccOptions {
 //
 // Throws std::invalid_argument for bad options, too few samples, fewer than one thread, and samples that are not finite
 // or beyond 1e10, whose power might not be; the message names the first such sample.
-void ComputeLfcc(const float* waves, int64_t batch, int64_t samples, const LfccOptions& options, int threads,
-                 float* out);
-void ComputeLfcc(const int16_t* waves, int64_t batch, int64_t samples, const LfccOptions& options, int threads,
+template <typename Sample>
+void ComputeLfcc(const Sample* waves, int64_t batch, int64_t samples, const LfccOptions& options, int threads,
                  float* out);
 
 }  // namespace srctrace

@@ -51,7 +51,6 @@ struct ConvolutionTables {
 };
 
 struct LfccTables {
-  int64_t frames;
   int32_t hop_length;
   int32_t first_sample;  // of a frame that the window does not zero
   // Samples are transposed, so that neighbouring lanes hold neighbouring frames: (rows, stride) values, of which
