@@ -24,9 +24,9 @@ struct Kernel {
   int64_t (*energy_int16)(const int16_t* x, int64_t count);
   double (*energy_float)(const float* x, int64_t count);
 
-  // out[i] += gain * x[i]
-  void (*add_int16)(const int16_t* x, int64_t count, float gain, float* out);
-  void (*add_float)(const float* x, int64_t count, float gain, float* out);
+  // out[i] = base[i] + gain * x[i]; `out` may be `base` or `x`.
+  void (*add_int16)(const float* base, const int16_t* x, int64_t count, float gain, float* out);
+  void (*add_float)(const float* base, const float* x, int64_t count, float gain, float* out);
 
   // The spectrum, 2 * size floats, of `count` real values, times `scale`. Everything is aligned to 64.
   void (*spectrum)(const ConvolutionTables& tables, const float* x, int64_t count, float scale, float* spectrum);

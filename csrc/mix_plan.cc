@@ -4,13 +4,17 @@
 
 namespace srctrace {
 
-void CheckPlan(const MixPlan& plan, const Bank& bank) {
+void CheckBank(const Bank& bank, int64_t samples) {
   for (int64_t r = 0; r < bank.records; ++r) {
-    if (bank.starts[r] < 0 || bank.starts[r + 1] <= bank.starts[r]) {
-      Refuse("record ", r, " of the bank is from sample ", bank.starts[r], " to ", bank.starts[r + 1],
-             ": it must have at least one sample");
+    const int64_t start = bank.starts[r], end = bank.starts[r + 1];
+    if (start < 0 || end <= start || end > samples) {
+      Refuse("record ", r, " of the bank is from sample ", start, " to ", end, " of ", samples,
+             ": it must have at least one, and be there");
     }
   }
+}
+
+void CheckPlan(const MixPlan& plan, const Bank& bank) {
   for (int64_t m = 0; m < plan.mixes; ++m) {
     const int64_t first = plan.firsts[m], end = plan.firsts[m + 1];
     if (first < 0 || end < first || end > plan.parts) {
@@ -21,8 +25,8 @@ void CheckPlan(const MixPlan& plan, const Bank& bank) {
         break;
       case kAdd:
         // Negated, so that NaN is refused.
-        if (!(plan.snrs[m] >= -200 && plan.snrs[m] <= 200)) {
-          Refuse("mix ", m, " has an SNR of ", plan.snrs[m], " dB: it must be within +-200");
+        if (!(plan.snrs[m] >= -100 && plan.snrs[m] <= 100)) {
+          Refuse("mix ", m, " has an SNR of ", plan.snrs[m], " dB: it must be within +-100");
         }
         break;
       case kReverb:
@@ -36,6 +40,7 @@ void CheckPlan(const MixPlan& plan, const Bank& bank) {
       if (record < 0 || record >= bank.records) {
         Refuse("part ", p, " of the plan is record ", record, ": the bank has ", bank.records);
       }
+      if (plan.kinds[m] == kReverb) continue;  // has no offset
       const int64_t length = bank.starts[record + 1] - bank.starts[record];
       if (plan.offsets[p] < 0 || plan.offsets[p] >= length) {
         Refuse("part ", p, " of the plan starts at sample ", plan.offsets[p], " of record ", record, ", which has ",

@@ -33,6 +33,9 @@ struct MixPlan {
   const int64_t* offsets;  // parts, of kAdd: where in the record it starts; it goes round at the record's end
 };
 
+// Throws std::invalid_argument for a record that is empty or not within the `samples` there are.
+void CheckBank(const Bank& bank, int64_t samples);
+
 // Throws std::invalid_argument, which says what is wrong, for a plan that is not one, or not for this bank.
 void CheckPlan(const MixPlan& plan, const Bank& bank);
 

@@ -2,198 +2,174 @@
 
 Every utterance has five variants, each made from the clean one: clean, noise (one file, SNR 0-15 dB), music (one file,
 5-15 dB), babble (the sum of 3-8 talkers, 13-20 dB) and reverb (one impulse response of unit energy). Each draw is
-addressed by (seed, utterance, variant). The bank is partitioned too: no noise file serves two splits.
+addressed by (seed, utterance, variant).
+
+The C++ core does the mixing. Speech and noise are mixed at exactly the SNR that was drawn: the ratio of their mean
+squares over the utterance. The talkers of a babble are made equally loud, and then summed. What is shorter than the
+utterance is repeated. Silent speech stays silent, and silent noise adds nothing: neither has a gain that would give the
+SNR. Nothing is clipped.
 """
 
-import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
-from scipy.signal import fftconvolve
-from tqdm import tqdm
 
-from srctrace.audio import SUFFIXES, decode
+from srctrace import _C
+from srctrace.arrays import like, outputs_of, refusing, samples_of
+from srctrace.bank import Bank
 from srctrace.errors import UserError
-from srctrace.rng import generator
-from srctrace.store import Store, open_store, write_ragged_store
-from srctrace.tables import read_table
-from srctrace.waves import map_ordered
+from srctrace.frontends.lfcc import LfccOptions
+from srctrace.rng import uniforms
 
-LISTING_COLUMNS = ("category", "file")
-BANK_COLUMNS = ("category", "file", "split")
-CATEGORIES = ("noise", "music", "speech", "rir")
 CATEGORY_OF = {"noise": "noise", "music": "music", "babble": "speech", "reverb": "rir"}
 SNR = {"noise": (0.0, 15.0), "music": (5.0, 15.0), "babble": (13.0, 20.0)}  # dB, drawn uniformly
 TALKERS = (3, 8)  # of babble, drawn uniformly, both ends included
-SHARES = (("train", 0.6), ("dev", 0.15), ("eval", 0.25))  # of the files of a category
+CLEAN, ADD, REVERB = 0, 1, 2  # MixKind in csrc/mix_plan.h
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How one variant of one utterance is made. Indices are rows of the bank."""
+class Mix:
+    """How one variant of one utterance is made. Records are of the bank."""
 
-    variant: str
-    files: tuple[int, ...] = ()
-    offsets: tuple[float, ...] = ()  # where each file starts, as a share of its length
+    kind: int = CLEAN
+    records: tuple[int, ...] = ()
+    places: tuple[float, ...] = ()  # of each record of `ADD`, from 0 to 1: which of the starts there are to choose from
     snr: float = 0.0  # dB
 
 
 @dataclass(frozen=True)
-class Bank:
-    """Noise, music, speech and impulse responses, decoded; `members[category, split]` are indices of records."""
+class Plan:
+    """The mixes of a batch of utterances, as arrays.
 
-    store: Store
-    members: dict[tuple[str, str], list[int]]
-
-    def signal(self, index: int) -> np.ndarray:
-        """Record `index`: int16, mono, 16 kHz."""
-        return self.store.record(index)
-
-
-def pack_bank(
-    musan: str | os.PathLike,
-    rirs: str | os.PathLike,
-    out: str | os.PathLike,
-    seed: int,
-    threads: int = 1,
-    listing: str | os.PathLike | None = None,
-):
-    """Decode a tree of MUSAN (`{noise,music,speech}/*/*.wav`) and one of impulse responses into one ragged store.
-
-    Of RIRS_NOISES as released, the recordings of noise are left out, and of an array's responses the first channel is
-    taken: the mean of several microphones is no room's response.
-
-    Args:
-        listing: a table of `category` and `file`, relative to the category's folder: all that must be there.
-
-    Raises:
-        UserError: a category has too few files to give each split its own, a listed file is not there, or a file
-            cannot be decoded.
+    Mix `m`, counted through `(batch, variants)`, has the parts `firsts[m]` to `firsts[m + 1] - 1`.
     """
-    files = []
-    for category in CATEGORIES:
-        root = Path(rirs) if category == "rir" else Path(musan) / category
-        found = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if category == "rir":
-            found = [path for path in found if not _is_noise(path.relative_to(root))]
-        least = 3 * TALKERS[0] if category == "speech" else 3
-        if len(found) < least:
-            raise UserError(f"{root}: {len(found)} audio files, but train, dev and eval need {least} between them")
-        splits = _deal(len(found), seed, category, least // 3)
-        files += [(category, root, path, split) for path, split in zip(found, splits, strict=True)]
 
-    if listing is not None:
-        _require_listed(listing, {(category, path.relative_to(root).as_posix()) for category, root, path, _ in files})
+    kinds: np.ndarray  # (batch, variants) uint8
+    snrs: np.ndarray  # (batch, variants) float64, dB
+    firsts: np.ndarray  # (batch * variants + 1,) int64
+    records: np.ndarray  # (parts,) int64
+    offsets: np.ndarray  # (parts,) int64: the first sample; after the record's last one comes its first
 
-    def pack(entry: tuple) -> tuple:
-        category, root, path, split = entry
-        row = {"category": category, "file": path.relative_to(root).as_posix(), "split": split}
-        return row, decode(path, channel=0 if category == "rir" else None).samples
-
-    records = tqdm(map_ordered(pack, files, threads), total=len(files), desc="noise bank", unit="file", mininterval=1)
-    write_ragged_store(out, BANK_COLUMNS, records)
+    @cached_property
+    def core(self) -> _C.Plan:
+        """What the C++ core knows of it."""
+        return _C.Plan(self.kinds, self.snrs, self.firsts, self.records, self.offsets)
 
 
-def open_bank(path: str | os.PathLike) -> Bank:
-    """Open what `pack_bank` wrote."""
-    store = open_store(path, BANK_COLUMNS)
-    members: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, row in enumerate(store.rows):
-        members[row["category"], row["split"]].append(index)
-    return Bank(store, dict(members))
-
-
-def draw(bank: Bank, utterance: str, variant: str, split: str, seed: int) -> Plan:
-    """The plan of one variant of one utterance, with files of the utterance's split only."""
+def draw(bank: Bank, utterance: str, variant: str, split: str, seed: int) -> Mix:
+    """One variant of one utterance, with recordings of the utterance's split only."""
     if variant == "clean":
-        return Plan(variant)
-    rng = generator(seed, utterance, variant, "plan")
+        return Mix()
+    chances = iter(uniforms(2 + 2 * TALKERS[1], seed, utterance, variant, "plan"))
     candidates = bank.members[CATEGORY_OF[variant], split]
-    count = min(int(rng.integers(TALKERS[0], TALKERS[1] + 1)), len(candidates)) if variant == "babble" else 1
-    files = tuple(int(index) for index in rng.choice(candidates, count, replace=False))
+    low, high = TALKERS if variant == "babble" else (1, 1)
+    count = min(low + int(next(chances) * (high - low + 1)), len(candidates))
+    share = next(chances)
+    chosen: list[int] = []
+    for _ in range(count):  # each of those that are left is as likely as any other
+        position = int(next(chances) * (len(candidates) - len(chosen)))
+        for taken in sorted(chosen):
+            position += position >= taken
+        chosen.append(position)
+    records = tuple(candidates[position] for position in chosen)
     if variant == "reverb":
-        return Plan(variant, files)
-    return Plan(variant, files, tuple(float(share) for share in rng.random(count)), float(rng.uniform(*SNR[variant])))
+        return Mix(REVERB, records)
+    softest, loudest = SNR[variant]
+    return Mix(ADD, records, tuple(next(chances) for _ in records), softest + share * (loudest - softest))
 
 
-def apply(plan: Plan, clean: np.ndarray, bank: Bank) -> np.ndarray:
-    """One variant of an utterance: int16 `(samples,)` to float32 `(samples,)`, in units of full scale, not clipped.
-
-    Silent speech stays silent, and silent noise adds nothing: neither has a gain that would give the SNR.
-    """
-    speech = clean.astype(np.float32) / np.float32(32768)
-    if plan.variant == "clean":
-        return speech
-    if plan.variant == "reverb":
-        return reverberate(speech, bank.signal(plan.files[0]).astype(np.float32))
-    noise = np.zeros(len(speech), np.float64)
-    for index, share in zip(plan.files, plan.offsets, strict=True):
-        stretch = _stretch(bank.signal(index), share, len(speech)).astype(np.float64)
-        power = np.mean(np.square(stretch))
-        if power > 0:  # talkers are equally loud before they are summed
-            noise += stretch / np.sqrt(power)
-    return mix(speech, noise, plan.snr)
-
-
-def mix(speech: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
-    """`speech` plus `noise` at exactly `snr` dB: the ratio of their mean squares over these samples."""
-    speech_power = np.mean(np.square(speech, dtype=np.float64))
-    noise_power = np.mean(np.square(noise, dtype=np.float64))
-    if speech_power == 0 or noise_power == 0:
-        return speech
-    gain = np.sqrt(speech_power / noise_power * 10 ** (-snr / 10))
-    return (speech + gain * noise).astype(np.float32)
-
-
-def reverberate(speech: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """`speech` in a room: convolved with the impulse response at unit energy, and cut to its own length."""
-    energy = np.sum(np.square(response, dtype=np.float64))
-    if energy == 0:
-        return speech
-    unit = (response / np.sqrt(energy)).astype(np.float32)
-    return fftconvolve(speech, unit)[: len(speech)].astype(np.float32)
-
-
-def variants_of(
-    clean: np.ndarray, utterance: str, split: str, bank: Bank, variants: Sequence[str], seed: int
-) -> Iterator:
-    """The variants of one utterance, in order: float32 `(samples,)` each."""
-    for variant in variants:
-        yield apply(draw(bank, utterance, variant, split, seed), clean, bank)
-
-
-def _stretch(signal: np.ndarray, share: float, length: int) -> np.ndarray:
-    """`length` samples of `signal`, from a start given as a share of what there is to choose from; wraps if short."""
-    if len(signal) <= length:
-        return np.resize(np.roll(signal, -int(share * len(signal))), length)
-    start = int(share * (len(signal) - length + 1))
-    return signal[start : start + length]
-
-
-def _is_noise(path: Path) -> bool:
-    """Whether a file of RIRS_NOISES is a recording of noise and no impulse response, by its released name."""
-    return "pointsource_noises" in path.parts or (
-        "real_rirs_isotropic_noises" in path.parts and "noise" in path.name.lower()
+def plan_of(mixes: Sequence[Sequence[Mix]], bank: Bank, samples: int) -> Plan:
+    """The mixes of each utterance of a batch, `samples` long; all must have as many variants."""
+    flat = [mix for variants in mixes for mix in variants]
+    records = np.array([record for mix in flat for record in mix.records], np.int64)
+    places = np.array([place for mix in flat for place in (mix.places or (0.0,) * len(mix.records))], np.float64)
+    lengths = np.diff(bank.starts)[records]
+    # A long recording starts where it lasts to the end of the utterance, a short one anywhere.
+    choices = np.where(lengths > samples, lengths - samples + 1, lengths)
+    shape = (len(mixes), len(mixes[0]) if mixes else 0)
+    return Plan(
+        kinds=np.array([mix.kind for mix in flat], np.uint8).reshape(shape),
+        snrs=np.array([mix.snr for mix in flat], np.float64).reshape(shape),
+        firsts=np.cumsum([0, *(len(mix.records) for mix in flat)], dtype=np.int64),
+        records=records,
+        offsets=(places * choices).astype(np.int64),
     )
 
 
-def _require_listed(listing: str | os.PathLike, found: set[tuple[str, str]]) -> None:
-    listed = {(row["category"], row["file"]) for row in read_table(listing, LISTING_COLUMNS)}
-    for category, file in sorted(listed ^ found):
-        wrong = "is listed but not there" if (category, file) in listed else "is there but not listed"
-        raise UserError(f"{listing}: {category} file {file!r} {wrong}: delete {listing} and run again to make it anew")
+def augment(waves, plan: Plan, bank: Bank, threads: int = 1, out=None):
+    """The variants of a batch of utterances.
+
+    Args:
+        waves: `(batch, samples)`, float32 within ±1 or int16 (which stands for value / 32768), a NumPy array or a torch
+            tensor on the CPU, contiguous or not.
+        threads: threads to share the utterances among; the result does not depend on it.
+        out: where to put the result; a new array if there is none.
+
+    Returns:
+        `(batch, variants, samples)` float32, in units of full scale, not clipped: an array for an array, a tensor for a
+        tensor.
+
+    Raises:
+        UserError: another kind of input, type or shape; a plan for another batch or bank; a damaged recording; or a
+            sample that is NaN, infinite, or beyond ±1e10.
+    """
+    array = samples_of(waves, "augmentation")
+    bank.check(plan.records)
+    with refusing("augmentation"):
+        return like(_C.mix(array, plan.core, bank.core, threads, outputs_of(out)), waves, out)
 
 
-def _deal(count: int, seed: int, category: str, least: int) -> list[str]:
-    """A split for each of `count` files: drawn, by `SHARES`, with at least `least` in each."""
-    sizes = {split: max(least, round(share * count)) for split, share in SHARES[1:]}
-    names = [split for split, size in sizes.items() for _ in range(size)]
-    names += ["train"] * (count - len(names))
-    order = generator(seed, "bank", category).permutation(count)
-    splits = [""] * count
-    for name, position in zip(names, order, strict=True):
-        splits[position] = name
-    return splits
+def augment_lfcc(waves, plan: Plan, bank: Bank, options: LfccOptions, threads: int = 1, out=None):
+    """`lfcc(augment(...))` in one go, without the mixes in memory: `(batch, variants, n_lfcc, frames)` float32.
+
+    Arguments and errors are those of the two.
+    """
+    array = samples_of(waves, "augmentation")
+    bank.check(plan.records)
+    with refusing("augmentation"):
+        return like(_C.mixed_lfcc(array, plan.core, bank.core, options.core, threads, outputs_of(out)), waves, out)
+
+
+def add_noise(waves, noises: Sequence[np.ndarray], snrs: Sequence[float], threads: int = 1, out=None):
+    """Each utterance with its own noise at its own SNR: `(batch, samples)` float32.
+
+    Args:
+        noises: int16 arrays, one for each utterance; each begins with its first sample, and is repeated if it is short.
+        snrs: dB, within ±100.
+
+    The rest is as in `augment`.
+    """
+    bank = _bank_of(noises, "noise", len(waves))
+    mixes = [[Mix(ADD, (record,), (0.0,), float(snr))] for record, snr in zip(range(len(bank)), snrs, strict=True)]
+    return _single(waves, mixes, bank, threads, out)
+
+
+def reverberate(waves, responses: Sequence[np.ndarray], threads: int = 1, out=None):
+    """Each utterance in its own room: convolved with an impulse response at unit energy, and cut to its own length.
+
+    Args:
+        responses: int16 arrays, one for each utterance; a silent one leaves the utterance as it is.
+
+    The rest is as in `augment`; the result is `(batch, samples)` float32.
+    """
+    bank = _bank_of(responses, "impulse response", len(waves))
+    return _single(waves, [[Mix(REVERB, (record,))] for record in range(len(bank))], bank, threads, out)
+
+
+def _single(waves, mixes: Sequence[Sequence[Mix]], bank: Bank, threads: int, out):
+    """`augment` with one variant, without an axis for it."""
+    array = samples_of(waves, "augmentation")
+    plan = plan_of(mixes, bank, array.shape[1])
+    result = augment(waves, plan, bank, threads, None if out is None else out[:, None])
+    return result[:, 0] if out is None else out
+
+
+def _bank_of(signals: Sequence[np.ndarray], what: str, batch: int) -> Bank:
+    if len(signals) != batch:
+        raise UserError(f"augmentation: {len(signals)} {what}s for {batch} utterances: there must be one for each")
+    for index, signal in enumerate(signals):
+        if not isinstance(signal, np.ndarray) or signal.dtype != np.int16 or signal.ndim != 1 or not len(signal):
+            raise UserError(f"augmentation: {what} {index} must be a NumPy array of int16, (samples,), and not empty")
+    return Bank.of(signals)

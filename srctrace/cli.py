@@ -142,7 +142,7 @@ def _decode(parser: argparse.ArgumentParser):
 
 @command("pack-noise", "decode noise and impulse responses into one bank, and split it")
 def _pack_noise(parser: argparse.ArgumentParser):
-    from srctrace.augment import pack_bank
+    from srctrace.bank import pack_bank
 
     parser.add_argument("--musan", type=Path, required=True, help="folder with noise/, music/ and speech/")
     parser.add_argument("--rirs", type=Path, required=True, help="folder of impulse responses")

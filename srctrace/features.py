@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from srctrace.augment import open_bank, variants_of
+from srctrace.augment import augment_lfcc, draw, plan_of
+from srctrace.bank import open_bank
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
-from srctrace.frontends.lfcc import LfccOptions, lfcc
+from srctrace.frontends.lfcc import LfccOptions
 from srctrace.store import Store, open_store, write_store
 
 COLUMNS = ("utterance", "variant", "split")
+BATCH = 32  # utterances computed at a time: keeps the threads busy, and bounds the memory
 
 
 def pack_features(
@@ -39,13 +41,19 @@ def pack_features(
         raise UserError(f"{waves}: none of its utterances has a split")
 
     def records() -> Iterator[tuple[dict[str, object], np.ndarray]]:
-        progress = tqdm(wanted, desc="lfcc", unit="utterance", mininterval=1)
-        for index in progress:
-            utterance = clean.rows[index]["utterance"]
-            split = split_of[utterance]
-            audio = np.stack(list(variants_of(clean.record(index), utterance, split, noises, variants, seed)))
-            for variant, feature in zip(variants, lfcc(audio, options, threads=threads), strict=True):
-                yield {"utterance": utterance, "variant": variant, "split": split}, feature
+        progress = tqdm(total=len(wanted), desc="lfcc", unit="utterance", mininterval=1)
+        for first in range(0, len(wanted), BATCH):
+            batch = wanted[first : first + BATCH]
+            names = [clean.rows[index]["utterance"] for index in batch]
+            audio = np.stack([clean.record(index) for index in batch])
+            mixes = [[draw(noises, name, variant, split_of[name], seed) for variant in variants] for name in names]
+            plan = plan_of(mixes, noises, audio.shape[1])
+            features = augment_lfcc(audio, plan, noises, options, threads)
+            for name, of_variants in zip(names, features, strict=True):
+                for variant, feature in zip(variants, of_variants, strict=True):
+                    yield {"utterance": name, "variant": variant, "split": split_of[name]}, feature
+            progress.update(len(batch))
+        progress.close()
 
     write_store(out, COLUMNS, records())
     with atomic_path(Path(out).with_suffix(".json")) as temporary:

@@ -1,74 +1,55 @@
-"""Augmentation: exact SNR, addressed draws, partitioned noise, defined silence."""
+"""Augmentation: against float64, exact SNR, addressed draws, defined silence."""
 
 import numpy as np
 import pytest
-import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from srctrace.augment import apply, draw, mix, open_bank, pack_bank, reverberate
+from srctrace.augment import (
+    ADD,
+    REVERB,
+    SNR,
+    Mix,
+    Plan,
+    add_noise,
+    augment,
+    augment_lfcc,
+    draw,
+    plan_of,
+    reverberate,
+)
+from srctrace.bank import Bank
 from srctrace.errors import UserError
+from srctrace.frontends.lfcc import LfccOptions, lfcc
+from srctrace.grid import VARIANTS
+from tests.mixing_in_float64 import mixes_in_float64
+from tests.noise_files import RATE, small_bank
 
-RATE = 16000
+RANDOM = np.random.default_rng(1)
 
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory):
-    root = tmp_path_factory.mktemp("noise")
-    rng = np.random.default_rng(0)
-    for category, count in (("musan/noise", 6), ("musan/music", 6), ("musan/speech", 30), ("rirs", 6)):
-        (root / category / "x").mkdir(parents=True)
-        for index in range(count):
-            length = 4000 if category == "rirs" else RATE * (1 if index % 2 else 6)
-            decay = np.exp(-np.arange(length) / 500) if category == "rirs" else 1
-            soundfile.write(root / category / "x" / f"{index}.wav", 0.1 * rng.normal(size=length) * decay, RATE)
-    pack_bank(root / "musan", root / "rirs", root / "bank.npy", seed=0)
-    return open_bank(root / "bank.npy")
+    return small_bank(tmp_path_factory.mktemp("noise"))
 
 
 @pytest.fixture
 def speech():
     rng = np.random.default_rng(1)
-    return (3000 * rng.normal(size=4 * RATE)).clip(-32768, 32767).astype(np.int16)
+    return (3000 * rng.normal(size=(3, 2 * RATE))).clip(-32768, 32767).astype(np.int16)
 
 
-def split_of(bank, index):
-    return bank.store.rows[index]["split"]
+def drawn(bank, names, variants=VARIANTS, samples=2 * RATE, split="train", seed=0):
+    return plan_of([[draw(bank, name, variant, split, seed) for variant in variants] for name in names], bank, samples)
 
 
-def test_no_file_serves_two_splits_and_every_split_has_some(bank):
-    assert sum(map(len, bank.members.values())) == len(bank.store)
-    for category in ("noise", "music", "speech", "rir"):
-        for split in ("train", "dev", "eval"):
-            assert bank.members[category, split]
+def test_draws_keep_to_their_split(bank):
     for variant in ("noise", "music", "babble", "reverb"):
         for split in ("train", "dev", "eval"):
             for number in range(20):
-                assert {split_of(bank, i) for i in draw(bank, f"u{number}", variant, split, 0).files} == {split}
-
-
-def test_rirs_noises_as_released(tmp_path):
-    """The archive holds noise too, which is no impulse response, and responses of arrays."""
-    rng = np.random.default_rng(0)
-    for category, count in (("noise", 3), ("music", 3), ("speech", 9)):
-        (tmp_path / "musan" / category / "x").mkdir(parents=True)
-        for index in range(count):
-            soundfile.write(tmp_path / "musan" / category / "x" / f"{index}.wav", 0.1 * rng.normal(size=RATE), RATE)
-    names = (
-        "pointsource_noises/noise-free-sound-0000.wav",
-        "real_rirs_isotropic_noises/RVB2014_type1_noise_largeroom1_1.wav",
-        "real_rirs_isotropic_noises/RVB2014_type1_rir_largeroom1_far_angla.wav",
-        "simulated_rirs/largeroom/Room001/Room001-00001.wav",
-        "simulated_rirs/smallroom/Room001/Room001-00001.wav",
-    )
-    for name in names:
-        path = tmp_path / "RIRS_NOISES" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, np.stack([np.r_[0.5, np.zeros(99)], np.r_[np.zeros(99), 0.5]], 1), RATE)
-    pack_bank(tmp_path / "musan", tmp_path / "RIRS_NOISES", tmp_path / "bank.npy", seed=0)
-    bank = open_bank(tmp_path / "bank.npy")
-    found = [index for (category, _), members in bank.members.items() if category == "rir" for index in members]
-    assert {bank.store.rows[index]["file"] for index in found} == set(names[2:])
-    for index in found:
-        np.testing.assert_array_equal(np.flatnonzero(bank.signal(index)), [0])  # the first channel alone
+                records = draw(bank, f"u{number}", variant, split, 0).records
+                assert {bank.store.rows[record]["split"] for record in records} == {split}
 
 
 def test_draws_are_addressed(bank):
@@ -78,55 +59,210 @@ def test_draws_are_addressed(bank):
     assert draw(bank, "u", "noise", "train", 0).snr != draw(bank, "u", "music", "train", 0).snr
 
 
-@pytest.mark.parametrize(("variant", "low", "high"), [("noise", 0, 15), ("music", 5, 15), ("babble", 13, 20)])
-def test_snr_is_exact_and_within_its_range(bank, speech, variant, low, high):
-    drawn = []
-    for number in range(30):
-        plan = draw(bank, f"u{number}", variant, "train", 0)
-        clean = apply(draw(bank, f"u{number}", "clean", "train", 0), speech, bank)
-        added = apply(plan, speech, bank).astype(np.float64) - clean
-        snr = 10 * np.log10(np.mean(clean.astype(np.float64) ** 2) / np.mean(added**2))
-        assert snr == pytest.approx(plan.snr, abs=0.01)
-        drawn.append(plan.snr)
-    assert low <= min(drawn) < low + 0.3 * (high - low)
-    assert high >= max(drawn) > high - 0.3 * (high - low)
+def test_draws_are_even(bank):
+    """Each recording of a split is drawn as often as any other, alone or in a babble, and SNRs fill their range."""
+    for variant, category in (("noise", "noise"), ("babble", "speech"), ("reverb", "rir")):
+        mixes = [draw(bank, f"u{i}", variant, "train", 0) for i in range(2000)]
+        records = np.concatenate([mix.records for mix in mixes])
+        members = bank.members[category, "train"]
+        counts = np.array([np.sum(records == member) for member in members])
+        assert counts.sum() == len(records)
+        np.testing.assert_allclose(counts, len(records) / len(members), rtol=0.15)
+    snrs = [draw(bank, f"u{i}", "noise", "train", 0).snr for i in range(2000)]
+    np.testing.assert_allclose(np.quantile(snrs, [0, 0.25, 0.5, 0.75, 1]), np.linspace(*SNR["noise"], 5), atol=0.6)
 
 
 def test_babble_is_three_to_eight_talkers(bank):
-    counts = [len(draw(bank, f"u{i}", "babble", "train", 0).files) for i in range(200)]
-    assert set(counts) == {3, 4, 5, 6, 7, 8}
-    plan = draw(bank, "u", "babble", "train", 0)
-    assert len(set(plan.files)) == len(plan.files)
+    mixes = [draw(bank, f"u{i}", "babble", "train", 0) for i in range(600)]
+    counts = [len(mix.records) for mix in mixes]
+    for talkers in range(3, 9):
+        assert 60 < counts.count(talkers) < 140
+    assert all(len(set(mix.records)) == len(mix.records) == len(mix.places) for mix in mixes)
 
 
-def test_every_variant_comes_from_the_clean_one(bank, speech):
-    """Applying one variant leaves the next unchanged: nothing accumulates."""
-    plan = draw(bank, "u", "music", "train", 0)
-    alone = apply(plan, speech, bank)
-    apply(draw(bank, "u", "noise", "train", 0), speech, bank)
-    np.testing.assert_array_equal(apply(plan, speech, bank), alone)
+def test_a_start_is_any_that_lasts_or_any_of_a_short_recording():
+    bank = Bank.of([np.ones(10, np.int16), np.ones(100, np.int16), np.ones(30, np.int16)])
+    starts = {
+        record: {
+            int(plan_of([[Mix(ADD, (record,), (place,))]], bank, 30).offsets[0])
+            for place in np.linspace(0, 1, 1000, endpoint=False)
+        }
+        for record in range(3)
+    }
+    assert starts == {0: set(range(10)), 1: set(range(71)), 2: set(range(30))}
 
 
-def test_reverb_is_a_convolution_with_unit_energy():
-    rng = np.random.default_rng(0)
-    speech, response = rng.normal(size=400).astype(np.float32), rng.normal(size=90).astype(np.float32)
-    expected = np.convolve(speech.astype(np.float64), response / np.sqrt(np.sum(response.astype(np.float64) ** 2)))
-    np.testing.assert_allclose(reverberate(speech, response), expected[:400], atol=1e-5)
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_the_definition_in_float64(bank, speech, dtype):
+    waves = speech if dtype == "int16" else (speech / 32768).astype(np.float32)
+    plan = drawn(bank, ["a", "b", "c"])
+    assert set(plan.kinds.flat) == {0, 1, 2}
+    np.testing.assert_allclose(augment(waves, plan, bank), mixes_in_float64(waves, plan, bank), rtol=0, atol=1e-6)
+
+
+def odd_bank() -> Bank:
+    lengths = (1, 7, 250, 1000, 4001)
+    return Bank.of([RANDOM.integers(-30000, 30000, length).astype(np.int16) for length in lengths])
+
+
+mixes = st.one_of(
+    st.builds(Mix),
+    st.builds(lambda record: Mix(REVERB, (record,)), st.integers(0, 4)),
+    st.builds(
+        lambda parts, snr: Mix(ADD, tuple(r for r, _ in parts), tuple(p for _, p in parts), snr),
+        st.lists(st.tuples(st.integers(0, 4), st.floats(0, 0.999)), max_size=8),
+        st.floats(-20, 40),
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    samples=st.integers(1, 3000),
+    plan=st.integers(1, 3).flatmap(
+        lambda variants: st.lists(st.lists(mixes, min_size=variants, max_size=variants), min_size=1, max_size=3)
+    ),
+    threads=st.integers(1, 3),
+)
+def test_any_plan_and_any_length(samples, plan, threads):
+    bank = odd_bank()
+    waves = RANDOM.normal(0, 0.1, (len(plan), samples)).astype(np.float32)
+    arrays = plan_of(plan, bank, samples)
+    expected = mixes_in_float64(waves, arrays, bank)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(augment(waves, arrays, bank, threads), expected, rtol=0, atol=2e-6 * scale)
+
+
+@pytest.mark.parametrize(("variant", "low", "high"), [("noise", 0, 15), ("music", 5, 15), ("babble", 13, 20)])
+def test_snr_is_exact(bank, speech, variant, low, high):
+    plan = drawn(bank, ["a", "b", "c"], ["clean", variant])
+    clean, mixed = augment(speech, plan, bank).astype(np.float64).transpose(1, 0, 2)
+    snrs = 10 * np.log10(np.mean(clean**2, axis=1) / np.mean((mixed - clean) ** 2, axis=1))
+    np.testing.assert_allclose(snrs, plan.snrs[:, 1], atol=0.001)
+    assert ((snrs > low - 0.01) & (snrs < high + 0.01)).all()
+
+
+def test_features_of_the_variants_are_those_of_the_mixes(bank, speech):
+    plan = drawn(bank, ["a", "b", "c"])
+    audio = augment(speech, plan, bank)
+    for options in (LfccOptions(), LfccOptions(n_fft=512, win_length=400, center=True)):
+        features = augment_lfcc(speech, plan, bank, options)
+        np.testing.assert_array_equal(features, np.stack([lfcc(variants, options) for variants in audio]))
+
+
+def test_neighbours_threads_and_calls_before_change_nothing(bank, speech):
+    names = ["a", "b", "c"]
+    whole = augment_lfcc(speech, drawn(bank, names), bank, LfccOptions(), threads=3)
+    fresh = Bank(bank.samples, bank.starts, bank.members, bank.store)  # without spectra that were kept
+    for index in (2, 0, 1, 2):
+        one = augment_lfcc(speech[[index]], drawn(bank, [names[index]]), fresh, LfccOptions())
+        np.testing.assert_array_equal(one[0], whole[index])
+
+
+def test_spectra_are_kept_up_to_their_number_of_bytes(bank, speech):
+    from srctrace import _C
+
+    plan = drawn(bank, ["a", "b", "c"], ["reverb"])
+    core = _C.Bank(np.asarray(bank.samples), bank.starts, 100_000)
+    assert core.cached_bytes == 0
+    for _ in range(2):
+        mixed = _C.mix(speech, plan.core, core, 1)
+        assert core.cached_bytes <= 100_000
+    np.testing.assert_array_equal(mixed, augment(speech, plan, bank))
+    assert bank.core.cached_bytes > 0
 
 
 def test_silence_is_defined(bank, speech):
-    silent = np.zeros(4 * RATE, np.int16)
-    for variant in ("clean", "noise", "music", "babble", "reverb"):
-        assert not apply(draw(bank, "u", variant, "eval", 0), silent, bank).any()
-    loud = speech.astype(np.float32)
-    np.testing.assert_array_equal(mix(loud, np.zeros(len(loud)), 10.0), loud)
-    np.testing.assert_array_equal(reverberate(loud, np.zeros(10, np.float32)), loud)
+    silent = np.zeros((1, 2 * RATE), np.int16)
+    assert not augment(silent, drawn(bank, ["u"]), bank).any()
+    quiet = Bank.of([np.zeros(100, np.int16), RANDOM.integers(-9, 9, 100).astype(np.int16)])
+    for mix in (Mix(ADD, (0,), (0.0,), 5.0), Mix(ADD, (0, 0), (0.0, 0.5), 5.0), Mix(ADD), Mix(REVERB, (0,))):
+        unchanged = augment(speech[:1], plan_of([[mix]], quiet, 2 * RATE), quiet)
+        np.testing.assert_array_equal(unchanged[0, 0], speech[0] / np.float32(32768))
+    # A silent talker among others is left out.
+    both = augment(speech[:1], plan_of([[Mix(ADD, (0, 1), (0.0, 0.0), 5.0)]], quiet, 2 * RATE), quiet)
+    alone = augment(speech[:1], plan_of([[Mix(ADD, (1,), (0.0,), 5.0)]], quiet, 2 * RATE), quiet)
+    np.testing.assert_allclose(both, alone, atol=1e-7)
 
 
-def test_too_small_a_bank_is_refused(tmp_path):
-    for category in ("noise", "music", "speech"):
-        (tmp_path / "musan" / category).mkdir(parents=True)
-        for index in range(4):
-            soundfile.write(tmp_path / "musan" / category / f"{index}.wav", np.ones(100) * 0.1, RATE)
-    with pytest.raises(UserError, match=r"speech: 4 audio files.*need 9"):
-        pack_bank(tmp_path / "musan", tmp_path / "rirs", tmp_path / "bank.npy", seed=0)
+def test_noise_alone_and_reverb_alone(speech):
+    signals = [RANDOM.integers(-3000, 3000, length).astype(np.int16) for length in (500, 40000, 900)]
+    noisy = add_noise(speech, signals, [0.0, 10.0, 20.0], threads=2)
+    room = reverberate(speech, signals)
+    assert noisy.shape == room.shape == speech.shape
+    bank = Bank.of(signals)
+    plan = plan_of([[Mix(ADD, (i,), (0.0,), 10.0 * i), Mix(REVERB, (i,))] for i in range(3)], bank, 2 * RATE)
+    expected = mixes_in_float64(speech, plan, bank)
+    np.testing.assert_allclose(noisy, expected[:, 0], atol=1e-6)
+    np.testing.assert_allclose(room, expected[:, 1], atol=1e-5)
+    out = np.empty(speech.shape, np.float32)
+    assert reverberate(speech, signals, out=out) is out
+    np.testing.assert_array_equal(out, room)
+
+
+def test_tensors_give_tensors(bank, speech):
+    plan = drawn(bank, ["a", "b", "c"])
+    mixed = augment(torch.from_numpy(speech), plan, bank)
+    assert isinstance(mixed, torch.Tensor)
+    np.testing.assert_array_equal(mixed.numpy(), augment(speech, plan, bank))
+    out = torch.empty(mixed.shape)
+    assert augment(torch.from_numpy(speech), plan, bank, out=out) is out
+    assert torch.equal(out, mixed)
+    features = augment_lfcc(torch.from_numpy(speech), plan, bank, LfccOptions())
+    assert torch.equal(features[0], lfcc(mixed[0], LfccOptions()))
+
+
+def changed(plan: Plan, **fields) -> Plan:
+    return Plan(**{name: fields.get(name, getattr(plan, name)) for name in Plan.__dataclass_fields__})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kinds": np.full((1, 2), 3, np.uint8)}, "mix 0 is of kind 3"),
+        ({"kinds": np.full((2, 2), 0, np.uint8)}, r"kinds must be \(batch, variants\), not \(2, 2\)"),
+        ({"kinds": np.full((1, 2), 2, np.uint8)}, "mix 0 is reverberation with 2 parts"),
+        ({"snrs": np.full((1, 3), 0.0)}, "snrs must be as kinds"),
+        ({"snrs": np.array([[np.nan, 0]])}, "mix 0 has an SNR of nan dB"),
+        ({"snrs": np.array([[0, 101.0]])}, "mix 1 has an SNR of 101 dB"),
+        ({"firsts": np.array([0, 2])}, r"firsts must be \(3,\)"),
+        ({"firsts": np.array([0, 2, 4])}, "mix 1 has parts 2 to 4, but there are 3"),
+        ({"firsts": np.array([0, 2, 1])}, "mix 1 has parts 2 to 1"),
+        ({"firsts": np.array([-1, 2, 3])}, "mix 0 has parts -1 to 2"),
+        ({"records": np.array([0, 5, 1])}, "part 1 of the plan is record 5: the bank has 5"),
+        ({"records": np.array([-1, 0, 1])}, "part 0 of the plan is record -1"),
+        ({"offsets": np.array([0, 0, 7])}, "part 2 of the plan starts at sample 7 of record 1, which has 7"),
+        ({"offsets": np.array([0, -1, 7])}, "part 1 of the plan starts at sample -1"),
+        ({"offsets": np.array([0, 0])}, "records and offsets must be"),
+    ],
+    ids=str,
+)
+def test_a_plan_that_is_none_is_refused(fields, message):
+    bank = odd_bank()
+    mixes = [[Mix(ADD, (0, 2), (0.0, 0.5), 3.0), Mix(ADD, (1,), (0.0,), 3.0)]]
+    plan = changed(plan_of(mixes, bank, 100), **fields)
+    for run in (augment, lambda *arguments: augment_lfcc(*arguments, LfccOptions(n_fft=50, win_length=50))):
+        with pytest.raises(UserError, match=message):
+            run(np.zeros((1, 100), np.float32), plan, bank)
+
+
+def test_other_input_is_refused(bank, speech):
+    plan = drawn(bank, ["a", "b", "c"])
+    with pytest.raises(UserError, match="for a batch of 2"):
+        augment(speech[:2], plan, bank)
+    with pytest.raises(UserError, match=r"not \(32000,\) of int16"):
+        augment(speech[0], plan, bank)
+    with pytest.raises(UserError, match="sample 5 is nan"):
+        augment(np.where(np.arange(2 * RATE) == 5, np.float32(np.nan), np.zeros((3, 1), np.float32)), plan, bank)
+    with pytest.raises(UserError, match="of 0 samples cannot be mixed"):
+        augment(speech[:, :0], plan, bank)
+    with pytest.raises(UserError, match="threads is 0"):
+        augment(speech, plan, bank, threads=0)
+    with pytest.raises(UserError, match="too short"):
+        augment_lfcc(speech[:, :100], drawn(bank, ["a", "b", "c"], samples=100), bank, LfccOptions())
+    with pytest.raises(UserError, match=r"out is \(3, 5, 100\): it must be \(3, 5, 32000\)"):
+        augment(speech, plan, bank, out=np.empty((3, 5, 100), np.float32))
+    with pytest.raises(UserError, match="2 noises for 3 utterances"):
+        add_noise(speech, [np.ones(5, np.int16)] * 2, [0.0] * 2)
+    with pytest.raises(UserError, match="impulse response 1 must be a NumPy array of int16"):
+        reverberate(speech, [np.ones(5, np.int16), np.ones(5), np.ones(5, np.int16)])

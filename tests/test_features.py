@@ -1,12 +1,14 @@
 """Feature sets: what is stored is the LFCC of what augmentation gives, for each utterance and variant."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import soundfile
 
-from srctrace.augment import apply, draw, open_bank, pack_bank
+from srctrace.augment import augment, draw, plan_of
+from srctrace.bank import open_bank, pack_bank
 from srctrace.errors import UserError
 from srctrace.features import open_features, pack_features
 from srctrace.frontends.lfcc import LfccOptions, lfcc
@@ -46,13 +48,14 @@ def test_features_are_those_of_the_variants(root):
     variants = ["clean", "noise", "music", "babble", "reverb"]
     pack_features(root / "waves.npy", root / "bank.npy", split_of, root / "f.npy", LfccOptions(), variants, seed=7)
     store, made = open_features(root / "f.npy")
-    assert made == json.loads(json.dumps({"frontend": "lfcc"} | vars(LfccOptions())))
+    assert made == json.loads(json.dumps({"frontend": "lfcc"} | dataclasses.asdict(LfccOptions())))
     assert [row["utterance"] for row in store.rows] == [u for u in split_of for _ in variants]
     bank, waves = open_bank(root / "bank.npy"), open_store(root / "waves.npy")
     for index, row in enumerate(store.rows):
-        plan = draw(bank, row["utterance"], row["variant"], split_of[row["utterance"]], 7)
-        audio = apply(plan, waves.record(int(row["utterance"][1:])), bank)
-        np.testing.assert_array_equal(store.record(index), lfcc(audio[None], LfccOptions())[0])
+        mix = draw(bank, row["utterance"], row["variant"], split_of[row["utterance"]], 7)
+        wave = waves.record(int(row["utterance"][1:]))[None]
+        audio = augment(wave, plan_of([[mix]], bank, wave.shape[1]), bank)
+        np.testing.assert_array_equal(store.record(index), lfcc(audio[0], LfccOptions())[0])
         assert row["split"] == split_of[row["utterance"]]
 
 

@@ -5,15 +5,12 @@ utterance's own, where torchaudio takes one maximum over a batch. An utterance's
 any batch, and with any number of threads.
 """
 
-import sys
 from dataclasses import dataclass, field, fields
-
-import numpy as np
+from functools import lru_cache
 
 from srctrace import _C
+from srctrace.arrays import like, outputs_of, refusing, samples_of
 from srctrace.errors import UserError
-
-SAMPLE_TYPES = ("float32", "int16")
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,8 @@ class LfccOptions:
     log_lf: bool = field(default=False, metadata={"help": "ln(x + 1e-6) in place of dB with a floor at maximum - 80"})
 
     def __post_init__(self):
-        try:
-            self._native().check()
-        except ValueError as error:
-            raise UserError(f"LFCC options: {error}") from None
+        with refusing("LFCC options"):
+            _core(self).check()
 
     def frames(self, samples: int) -> int:
         """Frames of an utterance of so many samples.
@@ -49,30 +44,38 @@ class LfccOptions:
         Raises:
             UserError: it is too short for one frame or, with `center`, for its reflection.
         """
+        with refusing("LFCC"):
+            return self.core.frames(samples)
+
+    @property
+    def core(self) -> _C.LfccOptions:
+        """The same for the C++ core."""
+        return _kept_core(self)
+
+
+def _core(options: LfccOptions) -> _C.LfccOptions:
+    core = _C.LfccOptions()
+    for option in fields(options):
+        value = getattr(options, option.name)
         try:
-            return self._native().frames(samples)
-        except ValueError as error:
-            raise UserError(f"LFCC: {error}") from None
-
-    def _native(self) -> _C.LfccOptions:
-        native = _C.LfccOptions()
-        for option in fields(self):
-            value = getattr(self, option.name)
-            try:
-                setattr(native, option.name, value)
-            except TypeError:
-                kind = getattr(option.type, "__name__", option.type)
-                raise UserError(f"LFCC options: {option.name} is {value!r}: it must be {kind}") from None
-        return native
+            setattr(core, option.name, value)
+        except TypeError:
+            kind = getattr(option.type, "__name__", option.type)
+            raise UserError(f"LFCC options: {option.name} is {value!r}: it must be {kind}") from None
+    return core
 
 
-def lfcc(waves, options: LfccOptions, threads: int = 1):
+_kept_core = lru_cache(maxsize=32)(_core)
+
+
+def lfcc(waves, options: LfccOptions, threads: int = 1, out=None):
     """LFCCs of a batch of utterances.
 
     Args:
         waves: `(batch, samples)`, float32 within ±1 or int16 (which stands for value / 32768), a NumPy array or a torch
             tensor, contiguous or not.
         threads: threads to share the utterances among; the result does not depend on it.
+        out: where to put the result, a contiguous array or CPU tensor; a new one if there is none.
 
     Returns:
         `(batch, n_lfcc, frames)` float32: a NumPy array for an array; for a tensor, a tensor on the same device,
@@ -82,18 +85,6 @@ def lfcc(waves, options: LfccOptions, threads: int = 1):
         UserError: another kind of input, type or shape; too few samples for one frame; or a sample that is NaN,
             infinite, or beyond ±1e10: the message names the first one.
     """
-    torch = sys.modules.get("torch")  # who passes a tensor has imported it; preprocessing does without
-    is_tensor = torch is not None and isinstance(waves, torch.Tensor)
-    if not is_tensor and not isinstance(waves, np.ndarray):
-        raise UserError(f"LFCC: waves must be a NumPy array or a torch tensor, not {type(waves).__name__}")
-    shape, sample_type = tuple(waves.shape), str(waves.dtype).removeprefix("torch.")
-    if len(shape) != 2 or sample_type not in SAMPLE_TYPES:
-        raise UserError(
-            f"LFCC: waves must be (batch, samples) of {' or '.join(SAMPLE_TYPES)}, not {shape} of {sample_type}"
-        )
-    array = waves.detach().cpu().numpy() if is_tensor else waves
-    try:
-        features = _C.lfcc(np.require(array, requirements=["C", "A"]), options._native(), threads)
-    except ValueError as error:
-        raise UserError(f"LFCC: {error}") from None
-    return torch.from_numpy(features).to(waves.device) if is_tensor else features
+    array = samples_of(waves, "LFCC")
+    with refusing("LFCC"):
+        return like(_C.lfcc(array, options.core, threads, outputs_of(out)), waves, out)

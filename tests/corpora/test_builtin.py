@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from srctrace.augment import open_bank, pack_bank
+from srctrace.bank import open_bank, pack_bank
 from srctrace.corpora.builtin import IN_SET, LANGUAGES, OUT_OF_SET, BuiltinOptions, make_noise, speak
 from srctrace.corpora.builtin.channel import through_channel
 from srctrace.corpora.builtin.grammars import CARRIERS
@@ -222,7 +222,7 @@ def test_noise_bank(tmp_path):
     # What the listing says is what is packed; a file that got lost is noticed.
     listing = tmp_path / "noise.tsv"
     pack_bank(tmp_path / "musan", tmp_path / "rirs", tmp_path / "bank.npy", seed=0, listing=listing)
-    assert len(open_bank(tmp_path / "bank.npy").store) == N_NOISE + N_MUSIC + N_SPEECH + N_RIRS
+    assert len(open_bank(tmp_path / "bank.npy")) == N_NOISE + N_MUSIC + N_SPEECH + N_RIRS
     (tmp_path / "musan" / "music" / "builtin" / "03.wav").unlink()
     with pytest.raises(UserError, match=r"music file 'builtin/03.wav' is listed but not there: delete .*noise.tsv"):
         pack_bank(tmp_path / "musan", tmp_path / "rirs", tmp_path / "again.npy", seed=0, listing=listing)

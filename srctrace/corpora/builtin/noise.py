@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 from scipy.signal import butter, sosfilt
 
-from srctrace.augment import LISTING_COLUMNS
+from srctrace.bank import LISTING_COLUMNS
 from srctrace.corpora.builtin.espeak import SAMPLE_RATE as SPOKEN_RATE
 from srctrace.corpora.builtin.espeak import make_data_folder, require_espeak, synthesise
 from srctrace.corpora.builtin.grammars import CARRIERS

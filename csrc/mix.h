@@ -1,0 +1,71 @@
+// Mixing with noise, and reverberation.
+//
+// Speech and noise are mixed at exactly the SNR of the plan: the ratio of their mean squares over the utterance. Silent
+// speech stays silent, and silent noise adds nothing: neither has a gain that would give the SNR. Several parts are
+// made equally loud, and then summed.
+
+#ifndef SRCTRACE_CSRC_MIX_H_
+#define SRCTRACE_CSRC_MIX_H_
+
+#include <cstdint>
+
+#include "aligned.h"
+#include "kernel.h"
+#include "lfcc_options.h"
+#include "mix_plan.h"
+#include "reverb.h"
+
+namespace srctrace {
+
+// Makes the mixes of one utterance after the other, all of one length. Each thread has its own.
+class Mixer {
+ public:
+  Mixer(const Bank& bank, ResponseSpectra* responses, int64_t samples, const Kernel& kernel);
+
+  // The utterance of the mixes to come; `index` is its place in the batch.
+  template <typename Sample>
+  void Load(const Sample* wave, int64_t index);
+
+  // Mix m of a plan, which must be one for the bank, into `out`: `samples` values.
+  void Mix(const MixPlan& plan, int64_t m, float* out);
+
+ private:
+  // Calls use(stretch, count, at) for the stretches of a part that make up the length of the utterance.
+  template <typename Use>
+  void ForStretches(const MixPlan& plan, int64_t part, const Use& use) const;
+
+  // Sum of squares of a part.
+  int64_t Energy(const MixPlan& plan, int64_t part) const;
+
+  // Adds a part to `base`; `out` may be `base`.
+  void Add(const MixPlan& plan, int64_t part, double gain, const float* base, float* out) const;
+
+  // The gain for noise of this energy.
+  double Gain(double noise_energy, double snr) const;
+
+  const Bank bank_;
+  ResponseSpectra* const responses_;
+  const int64_t samples_;
+  const Kernel& kernel_;
+  AlignedArray<float> clean_;
+  double energy_ = 0;  // of the utterance: sum of squares
+  Reverberator reverberator_;
+};
+
+// The mixes of `batch` utterances, (batch, samples), into `out`, (batch, variants, samples): float32 in units of full
+// scale, not clipped. Both are in C order. int16 stands for value / 32768.
+//
+// Throws std::invalid_argument for what CheckPlan refuses, a plan whose mixes are not batch * variants, no samples,
+// fewer than one thread, and samples that are not finite or beyond 1e10.
+template <typename Sample>
+void ComputeMixes(const Sample* waves, int64_t batch, int64_t samples, const MixPlan& plan, const Bank& bank,
+                  ResponseSpectra* responses, int threads, float* out);
+
+// The same, then their LFCCs into `out`, (batch, variants, n_lfcc, frames). Each mix is gone when its LFCCs are there.
+template <typename Sample>
+void ComputeMixedLfcc(const Sample* waves, int64_t batch, int64_t samples, const MixPlan& plan, const Bank& bank,
+                      ResponseSpectra* responses, const LfccOptions& options, int threads, float* out);
+
+}  // namespace srctrace
+
+#endif  // SRCTRACE_CSRC_MIX_H_

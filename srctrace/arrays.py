@@ -1,0 +1,68 @@
+"""NumPy arrays and torch tensors, as the C++ core takes them."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from srctrace.errors import UserError
+
+SAMPLE_TYPES = ("float32", "int16")
+
+
+def is_tensor(value) -> bool:
+    """Whether it is a torch tensor. Who passes one has imported torch; preprocessing does without."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def samples_of(waves, what: str) -> np.ndarray:
+    """A batch of audio as an array of its own type, contiguous and aligned. A CUDA tensor is copied.
+
+    Raises:
+        UserError: it is no array or tensor, or not `(batch, samples)` of float32 or int16; the message begins with
+            `what`.
+    """
+    if not is_tensor(waves) and not isinstance(waves, np.ndarray):
+        raise UserError(f"{what}: waves must be a NumPy array or a torch tensor, not {type(waves).__name__}")
+    shape, sample_type = tuple(waves.shape), str(waves.dtype).removeprefix("torch.")
+    if len(shape) != 2 or sample_type not in SAMPLE_TYPES:
+        raise UserError(
+            f"{what}: waves must be (batch, samples) of {' or '.join(SAMPLE_TYPES)}, not {shape} of {sample_type}"
+        )
+    array = waves.detach().cpu().numpy() if is_tensor(waves) else waves
+    return np.require(array, requirements=["C", "A"])
+
+
+def outputs_of(out) -> np.ndarray | None:
+    """The memory of an array or a tensor that is to be written to.
+
+    Raises:
+        UserError: it is no array or CPU tensor of float32, or not contiguous.
+    """
+    if out is None:
+        return None
+    try:
+        array = out.numpy() if is_tensor(out) else out
+    except (RuntimeError, TypeError) as error:
+        raise UserError(f"out: it must be a tensor on the CPU, without a gradient ({error})") from None
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or not array.flags.c_contiguous:
+        raise UserError("out: it must be a contiguous NumPy array or torch tensor of float32")
+    return array
+
+
+def like(result: np.ndarray, waves, out):
+    """`out`, if there is one; else the result as an array or a tensor, and on the device, as `waves` are."""
+    if out is not None:
+        return out
+    return sys.modules["torch"].from_numpy(result).to(waves.device) if is_tensor(waves) else result
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """What the core refuses, as a message to the user."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{what}: {error}") from None
