@@ -17,8 +17,8 @@ struct Kernel {
   // out[i] = in[i] / 32768
   void (*load_int16)(const int16_t* in, int64_t count, float* out);
 
-  // Copies, and says whether all samples are within +-limit, which NaN is not.
-  bool (*load_float)(const float* in, int64_t count, float limit, float* out);
+  // Whether all values are within +-limit, which NaN is not.
+  bool (*all_within)(const float* x, int64_t count, float limit);
 
   // Sums of squares.
   int64_t (*energy_int16)(const int16_t* x, int64_t count);
@@ -36,11 +36,15 @@ struct Kernel {
   void (*convolve)(const ConvolutionTables& tables, const float* spectrum, const float* wave, int64_t count,
                    float* workspace, float* out);
 
-  // Bytes of workspace that `lfcc` needs, to be aligned to 64.
+  // Bytes of workspace that LFCCs need.
   size_t (*lfcc_workspace)(const LfccTables& tables, int64_t frames);
 
-  // LFCCs of one utterance, whose samples are followed by enough zeros to fill the last lanes, into (n_lfcc, frames).
-  void (*lfcc)(const LfccTables& tables, int64_t frames, const float* wave, void* workspace, float* out);
+  // LFCCs of one utterance of `samples`, of which `padding` are reflected at either end, into (n_lfcc, frames).
+  // `workspace` is aligned to 64.
+  void (*lfcc_int16)(const LfccTables& tables, int64_t frames, const int16_t* wave, int64_t samples, int64_t padding,
+                     void* workspace, float* out);
+  void (*lfcc_float)(const LfccTables& tables, int64_t frames, const float* wave, int64_t samples, int64_t padding,
+                     void* workspace, float* out);
 };
 
 extern const Kernel kScalarKernel;

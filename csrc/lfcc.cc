@@ -13,20 +13,15 @@ LfccWorker::LfccWorker(const LfccOptions& options, int64_t samples, const Kernel
       plan_(LfccPlan::Get(options, kernel.lanes)),
       samples_(samples),
       frames_(options.Frames(samples)),
-      pad_(options.Padding()),
-      workspace_(kernel.lfcc_workspace(plan_->tables(), frames_)) {
-  const int64_t tiles = (frames_ + kernel.lanes - 1) / kernel.lanes;
-  const int64_t read = (tiles * kernel.lanes + plan_->tables().columns) * options.hop_length + options.n_fft;
-  loaded_.resize(std::max(samples + 2 * pad_, read));
+      padding_(options.Padding()),
+      workspace_(kernel.lfcc_workspace(plan_->tables(), frames_)) {}
+
+void LfccWorker::Run(const float* wave, float* out) {
+  kernel_.lfcc_float(plan_->tables(), frames_, wave, samples_, padding_, workspace_.data(), out);
 }
 
-void LfccWorker::Run(float* out) {
-  float* const wave = this->wave();
-  for (int64_t i = 1; i <= pad_; ++i) {
-    wave[-i] = wave[i];
-    wave[samples_ - 1 + i] = wave[samples_ - 1 - i];
-  }
-  kernel_.lfcc(plan_->tables(), frames_, loaded_.data(), workspace_.data(), out);
+void LfccWorker::Run(const int16_t* wave, float* out) {
+  kernel_.lfcc_int16(plan_->tables(), frames_, wave, samples_, padding_, workspace_.data(), out);
 }
 
 template <typename Sample>
@@ -37,8 +32,9 @@ void ComputeLfcc(const Sample* waves, int64_t batch, int64_t samples, const Lfcc
   ForEach(
       batch, threads, [&] { return LfccWorker(options, samples, kernel); },
       [&](int64_t i, LfccWorker* worker) {
-        LoadSamples(kernel, waves + i * samples, samples, i, worker->wave());
-        worker->Run(out + i * size);
+        const Sample* const wave = waves + i * samples;
+        CheckSamples(kernel, wave, samples, i);
+        worker->Run(wave, out + i * size);
       });
 }
 

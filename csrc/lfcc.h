@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <memory>
 
-#include "aligned.h"
 #include "kernel.h"
 #include "lfcc_options.h"
 #include "lfcc_plan.h"
+#include "scratch.h"
 
 namespace srctrace {
 
@@ -19,18 +19,15 @@ class LfccWorker {
  public:
   LfccWorker(const LfccOptions& options, int64_t samples, const Kernel& kernel);
 
-  // Where the utterance goes, before Run: `samples` values, of which Run leaves nothing.
-  float* wave() { return loaded_.data() + pad_; }
-
-  // LFCCs of wave() into `out`, (n_lfcc, frames).
-  void Run(float* out);
+  // LFCCs of one utterance, whose samples are all finite and within 1e10, into `out`, (n_lfcc, frames).
+  void Run(const float* wave, float* out);
+  void Run(const int16_t* wave, float* out);
 
  private:
   const Kernel& kernel_;
   const std::shared_ptr<const LfccPlan> plan_;
-  const int64_t samples_, frames_, pad_;
-  AlignedArray<float> loaded_;  // the utterance, with its reflections, and zeros for the lanes past its end
-  AlignedArray<char> workspace_;
+  const int64_t samples_, frames_, padding_;
+  Scratch workspace_;
 };
 
 // LFCCs of `batch` utterances, (batch, samples), into `out`, (batch, n_lfcc, frames), both in C order. int16 stands for

@@ -10,6 +10,7 @@ namespace srctrace {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
+constexpr double kFloorDb = 80;  // below the loudest energy of an utterance
 constexpr size_t kPlansKept = 8;
 
 LfccOptions Checked(const LfccOptions& options) {
@@ -70,9 +71,11 @@ void LfccPlan::MakeFrame() {
     const double window = length == 1 ? 1.0 : 0.5 - 0.5 * std::cos(2 * kPi * j / length);
     place_.push_back(inside ? j % hop * tables_.stride + j / hop : 0);
     window_.push_back(inside ? static_cast<float>(0.5 * window) : 0.0f);
+    window_int16_.push_back(window_.back() / 32768);
   }
   tables_.place = place_.data();
   tables_.window = window_.data();
+  tables_.window_int16 = window_int16_.data();
 }
 
 void LfccPlan::MakeFilters() {
@@ -114,9 +117,12 @@ void LfccPlan::MakeFilters() {
 
 void LfccPlan::MakeCosineTransform() {
   const int size = options_.n_filter;
+  // Of a logarithm to the base of 2.
+  const double unit = options_.log_lf ? std::log(2.0) : 10 * std::log10(2.0);
+  tables_.range = static_cast<float>(kFloorDb / unit);
   for (int n = 0; n < size; ++n) dct_place_.push_back(n < (size + 1) / 2 ? 2 * n : 2 * (size - n) - 1);
   for (int k = 0; k <= size / 2; ++k) {
-    const double scale = 0.5 * std::sqrt((k == 0 ? 1.0 : 2.0) / size);
+    const double scale = unit * 0.5 * std::sqrt((k == 0 ? 1.0 : 2.0) / size);
     const double angle = -kPi * k / (2.0 * size);
     dct_turns_.push_back({static_cast<float>(scale * std::cos(angle)), static_cast<float>(scale * std::sin(angle))});
   }

@@ -36,7 +36,7 @@ class LfccPlan {
   const RealFft fft_, dct_;
   LfccTables tables_{};
   std::vector<int32_t> place_, first_bin_, dct_place_;
-  std::vector<float> window_, weights_;
+  std::vector<float> window_, window_int16_, weights_;
   std::vector<Complex> dct_turns_;
 };
 

@@ -29,28 +29,30 @@ Mixer::Mixer(const Bank& bank, ResponseSpectra* responses, int64_t samples, cons
       responses_(responses),
       samples_(samples),
       kernel_(kernel),
-      clean_(samples),
+      converted_(sizeof(float) * samples),
       reverberator_(bank, responses, samples, kernel) {}
 
 template <typename Sample>
 void Mixer::Load(const Sample* wave, int64_t index) {
-  LoadSamples(kernel_, wave, samples_, index, clean_.data());
+  CheckSamples(kernel_, wave, samples_, index);
   if constexpr (std::is_same_v<Sample, int16_t>) {
+    kernel_.load_int16(wave, samples_, converted_.floats());
+    clean_ = converted_.floats();
     energy_ = std::ldexp(static_cast<double>(kernel_.energy_int16(wave, samples_)), -30);  // 1 / 32768^2
   } else {
+    clean_ = wave;
     energy_ = kernel_.energy_float(wave, samples_);
   }
 }
 
-void Mixer::Mix(const MixPlan& plan, int64_t m, float* out) {
-  const float* const clean = clean_.data();
+const float* Mixer::Mix(const MixPlan& plan, int64_t m, float* out) {
   const int64_t first = plan.firsts[m], end = plan.firsts[m + 1];
   if (plan.kinds[m] == kReverb) {
-    reverberator_.Run(plan.records[first], clean, out);
+    reverberator_.Run(plan.records[first], clean_, out);
   } else if (plan.kinds[m] == kClean || energy_ == 0 || first == end) {
-    std::copy_n(clean, samples_, out);
+    return clean_;
   } else if (end - first == 1) {
-    Add(plan, first, Gain(static_cast<double>(Energy(plan, first)), plan.snrs[m]), clean, out);
+    Add(plan, first, Gain(static_cast<double>(Energy(plan, first)), plan.snrs[m]), clean_, out);
   } else {
     std::fill_n(out, samples_, 0.0f);
     for (int64_t part = first; part < end; ++part) {
@@ -58,8 +60,9 @@ void Mixer::Mix(const MixPlan& plan, int64_t m, float* out) {
       if (energy > 0) Add(plan, part, 1 / std::sqrt(static_cast<double>(energy)), out, out);
     }
     const double gain = Gain(kernel_.energy_float(out, samples_), plan.snrs[m]);
-    kernel_.add_float(clean, out, samples_, static_cast<float>(gain), out);
+    kernel_.add_float(clean_, out, samples_, static_cast<float>(gain), out);
   }
+  return out;
 }
 
 template <typename Use>
@@ -101,7 +104,10 @@ void ComputeMixes(const Sample* waves, int64_t batch, int64_t samples, const Mix
       batch, threads, [&] { return Mixer(bank, responses, samples, ActiveKernel()); },
       [&](int64_t i, Mixer* mixer) {
         mixer->Load(waves + i * samples, i);
-        for (int64_t m = i * plan.variants; m < (i + 1) * plan.variants; ++m) mixer->Mix(plan, m, out + m * samples);
+        for (int64_t m = i * plan.variants; m < (i + 1) * plan.variants; ++m) {
+          const float* const mix = mixer->Mix(plan, m, out + m * samples);
+          if (mix != out + m * samples) std::copy_n(mix, samples, out + m * samples);
+        }
       });
 }
 
@@ -112,16 +118,19 @@ void ComputeMixedLfcc(const Sample* waves, int64_t batch, int64_t samples, const
   struct Worker {
     Mixer mixer;
     LfccWorker lfcc;
+    Scratch mix;
   };
   const Kernel& kernel = ActiveKernel();
   const int64_t size = options.n_lfcc * options.Frames(samples);
   ForEach(
-      batch, threads, [&] { return Worker{{bank, responses, samples, kernel}, {options, samples, kernel}}; },
+      batch, threads,
+      [&] {
+        return Worker{{bank, responses, samples, kernel}, {options, samples, kernel}, Scratch(sizeof(float) * samples)};
+      },
       [&](int64_t i, Worker* worker) {
         worker->mixer.Load(waves + i * samples, i);
         for (int64_t m = i * plan.variants; m < (i + 1) * plan.variants; ++m) {
-          worker->mixer.Mix(plan, m, worker->lfcc.wave());
-          worker->lfcc.Run(out + m * size);
+          worker->lfcc.Run(worker->mixer.Mix(plan, m, worker->mix.floats()), out + m * size);
         }
       });
 }

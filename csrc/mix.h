@@ -9,11 +9,11 @@
 
 #include <cstdint>
 
-#include "aligned.h"
 #include "kernel.h"
 #include "lfcc_options.h"
 #include "mix_plan.h"
 #include "reverb.h"
+#include "scratch.h"
 
 namespace srctrace {
 
@@ -22,12 +22,13 @@ class Mixer {
  public:
   Mixer(const Bank& bank, ResponseSpectra* responses, int64_t samples, const Kernel& kernel);
 
-  // The utterance of the mixes to come; `index` is its place in the batch.
+  // The utterance of the mixes to come, which must stay where it is. `index` is its place in the batch.
   template <typename Sample>
   void Load(const Sample* wave, int64_t index);
 
-  // Mix m of a plan, which must be one for the bank, into `out`: `samples` values.
-  void Mix(const MixPlan& plan, int64_t m, float* out);
+  // Mix m of a plan, which must be one for the bank: `samples` values in units of full scale. They are in `out`, or, if
+  // nothing is to be done, those that were loaded.
+  const float* Mix(const MixPlan& plan, int64_t m, float* out);
 
  private:
   // Calls use(stretch, count, at) for the stretches of a part that make up the length of the utterance.
@@ -47,8 +48,9 @@ class Mixer {
   ResponseSpectra* const responses_;
   const int64_t samples_;
   const Kernel& kernel_;
-  AlignedArray<float> clean_;
-  double energy_ = 0;  // of the utterance: sum of squares
+  const float* clean_ = nullptr;  // the utterance
+  Scratch converted_;             // from int16
+  double energy_ = 0;             // of the utterance: sum of squares
   Reverberator reverberator_;
 };
 

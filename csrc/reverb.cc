@@ -87,8 +87,9 @@ void Reverberator::Run(int64_t record, const float* wave, float* out) {
     return;
   }
   const ConvolutionTables& tables = spectrum->convolution->tables();
-  workspace_.resize(std::max(workspace_.size(), 2 * static_cast<size_t>(tables.size)));
-  kernel_.convolve(tables, spectrum->values.data(), wave, samples_, workspace_.data(), out);
+  const size_t bytes = 2 * sizeof(float) * tables.size;
+  if (workspace_.bytes() < bytes) workspace_ = Scratch(bytes);
+  kernel_.convolve(tables, spectrum->values.data(), wave, samples_, workspace_.floats(), out);
 }
 
 }  // namespace srctrace

@@ -14,6 +14,7 @@
 #include "fft.h"
 #include "kernel.h"
 #include "mix_plan.h"
+#include "scratch.h"
 #include "tables.h"
 
 namespace srctrace {
@@ -74,7 +75,7 @@ class Reverberator {
   ResponseSpectra* const spectra_;
   const int64_t samples_;
   const Kernel& kernel_;
-  AlignedArray<float> workspace_;
+  Scratch workspace_{0};
 };
 
 }  // namespace srctrace

@@ -12,12 +12,8 @@ constexpr float kMaxSample = 1e10f;  // no power overflows, nor a sum of powers,
 
 }  // namespace
 
-void LoadSamples(const Kernel& kernel, const int16_t* wave, int64_t samples, int64_t, float* out) {
-  kernel.load_int16(wave, samples, out);
-}
-
-void LoadSamples(const Kernel& kernel, const float* wave, int64_t samples, int64_t index, float* out) {
-  if (kernel.load_float(wave, samples, kMaxSample, out)) return;
+void CheckSamples(const Kernel& kernel, const float* wave, int64_t samples, int64_t index) {
+  if (kernel.all_within(wave, samples, kMaxSample)) return;
   const float* bad = std::find_if_not(wave, wave + samples, [](float x) { return std::abs(x) <= kMaxSample; });
   const float value = std::abs(*bad);  // a NaN may print with a sign
   Refuse("utterance ", index, " of the batch, sample ", bad - wave, " is ", *bad < 0 ? "-" : "", value,

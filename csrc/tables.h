@@ -58,8 +58,9 @@ struct LfccTables {
   int32_t rows;
   int32_t columns;
   int32_t stride;
-  const int32_t* place;  // n_fft
-  const float* window;   // n_fft, halved: the transform below leaves out a factor of one half
+  const int32_t* place;       // n_fft
+  const float* window;        // n_fft, halved: the transform below leaves out a factor of one half
+  const float* window_int16;  // the same for samples in units of 1 / 32768
   RealFftTables fft;
   int32_t bins;
   // Filter m is the sum over t < taps of weights[m * taps + t] * power[first_bin[m] + t].
@@ -68,11 +69,13 @@ struct LfccTables {
   const int32_t* first_bin;
   const float* weights;
   bool log_lf;
+  float range;  // without log_lf: how far below the largest logarithm, to the base of 2, the floor is
   // The cosine transform by way of a real one (J. Makhoul, A fast cosine transform in one and two dimensions, 1980).
   int32_t n_lfcc;
   RealFftTables dct;
   const int32_t* dct_place;  // n_filter: which energy is the n-th value of the transform
-  const Complex* dct_turns;  // n_filter / 2 + 1: exp(-pi i k / (2 n_filter)), scaled
+  const Complex*
+      dct_turns;  // n_filter / 2 + 1: exp(-pi i k / (2 n_filter)), scaled; also from base 2 to the unit of LFCCs
 };
 
 }  // namespace srctrace
