@@ -40,5 +40,31 @@ lock: ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade --quiet --output-file requirements.lock pyproject.toml
 
+# The core under sanitizers, on every instruction set of this machine; and on those of 64-bit Arm, in an emulator.
+CORE := $(filter-out csrc/bind%,$(wildcard csrc/*.cc))
+CORE_FLAGS := -std=c++17 -O1 -g -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror -Wno-psabi -pthread -Icsrc
+
+.PHONY: sanitize test-arm
+sanitize: build/sanitize/kernels ## run the C++ core under the address and undefined-behaviour sanitizers
+	UBSAN_OPTIONS=print_stacktrace=1 $<
+
+test-arm: build/arm/kernels ## run the C++ core on 64-bit Arm; needs g++-aarch64-linux-gnu and qemu-user
+	qemu-aarch64 $< 20
+
+build/sanitize/kernels: CORE_FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all
+build/sanitize/kernels: $(patsubst csrc/%.cc,build/sanitize/%.o,$(CORE)) tests/core/kernels.cc
+	$(CXX) $(CORE_FLAGS) -o $@ $^
+
+build/sanitize/%.o: csrc/%.cc $(wildcard csrc/*.h csrc/*.inc)
+	@mkdir -p $(@D)
+	$(CXX) $(CORE_FLAGS) $(FLAGS_$*) -c -o $@ $<
+
+FLAGS_kernel_avx2 := -mavx2 -mfma
+FLAGS_kernel_avx512 := -mavx512f -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
+
+build/arm/kernels: $(filter-out csrc/kernel_avx%,$(CORE)) tests/core/kernels.cc $(wildcard csrc/*.h csrc/*.inc)
+	@mkdir -p $(@D)
+	aarch64-linux-gnu-g++ $(CORE_FLAGS) -O3 -static -o $@ $(filter %.cc,$^)
+
 clean: ## remove what runs have made, but not .venv
 	rm -rf data/builtin results .snakemake

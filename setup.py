@@ -38,9 +38,16 @@ setup(
             sources=sorted(SOURCES),
             depends=sorted(glob("csrc/*.h") + glob("csrc/*.inc")),
             cxx_std=17,
-            # The kernels ask for no exact order of exceptions, nor for errno. Without -fno-ivopts, GCC keeps more addresses
-            # than there are registers (5 % of the time).
-            extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-ivopts", "-Wno-psabi", "-pthread"],
+            # The kernels ask for no exact order of exceptions, nor for errno. Without -fno-ivopts, GCC keeps more
+            # addresses than there are registers: 5 % of the time.
+            extra_compile_args=[
+                "-O3",
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-fno-ivopts",
+                "-Wno-psabi",
+                "-pthread",
+            ],
             extra_link_args=["-pthread"],
         )
     ],

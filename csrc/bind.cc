@@ -171,5 +171,10 @@ PYBIND11_MODULE(_C, module) {
   DefineFor<float>(&module);
   DefineFor<int16_t>(&module);
 
-  module.def("simd", [] { return srctrace::ActiveKernel().name; });
+  module.def("instruction_set", [] { return srctrace::ActiveKernel().name; });
+  module.def("instruction_sets", [] {
+    std::vector<std::string> names;
+    for (const srctrace::Kernel* kernel : srctrace::AvailableKernels()) names.emplace_back(kernel->name);
+    return names;
+  });
 }

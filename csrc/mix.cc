@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 
 #include "lfcc.h"
 #include "parallel.h"
@@ -32,17 +31,16 @@ Mixer::Mixer(const Bank& bank, ResponseSpectra* responses, int64_t samples, cons
       converted_(sizeof(float) * samples),
       reverberator_(bank, responses, samples, kernel) {}
 
-template <typename Sample>
-void Mixer::Load(const Sample* wave, int64_t index) {
+void Mixer::Load(const int16_t* wave, int64_t) {
+  kernel_.load_int16(wave, samples_, converted_.floats());
+  clean_ = converted_.floats();
+  energy_ = std::ldexp(static_cast<double>(kernel_.energy_int16(wave, samples_)), -30);  // in units of full scale
+}
+
+void Mixer::Load(const float* wave, int64_t index) {
   CheckSamples(kernel_, wave, samples_, index);
-  if constexpr (std::is_same_v<Sample, int16_t>) {
-    kernel_.load_int16(wave, samples_, converted_.floats());
-    clean_ = converted_.floats();
-    energy_ = std::ldexp(static_cast<double>(kernel_.energy_int16(wave, samples_)), -30);  // 1 / 32768^2
-  } else {
-    clean_ = wave;
-    energy_ = kernel_.energy_float(wave, samples_);
-  }
+  clean_ = wave;
+  energy_ = kernel_.energy_float(wave, samples_);
 }
 
 const float* Mixer::Mix(const MixPlan& plan, int64_t m, float* out) {

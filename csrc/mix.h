@@ -23,8 +23,8 @@ class Mixer {
   Mixer(const Bank& bank, ResponseSpectra* responses, int64_t samples, const Kernel& kernel);
 
   // The utterance of the mixes to come, which must stay where it is. `index` is its place in the batch.
-  template <typename Sample>
-  void Load(const Sample* wave, int64_t index);
+  void Load(const int16_t* wave, int64_t index);
+  void Load(const float* wave, int64_t index);
 
   // Mix m of a plan, which must be one for the bank: `samples` values in units of full scale. They are in `out`, or, if
   // nothing is to be done, those that were loaded.

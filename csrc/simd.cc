@@ -1,16 +1,14 @@
 #include "simd.h"
 
 #include <cstdlib>
-#include <sstream>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace srctrace {
-namespace {
+#include "refuse.h"
 
-// Widest first.
-std::vector<const Kernel*> Available() {
+namespace srctrace {
+
+std::vector<const Kernel*> AvailableKernels() {
   std::vector<const Kernel*> kernels;
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -26,15 +24,17 @@ std::vector<const Kernel*> Available() {
   return kernels;
 }
 
+namespace {
+
 const Kernel& Choose(const char* wanted) {
-  const std::vector<const Kernel*> kernels = Available();
+  const std::vector<const Kernel*> kernels = AvailableKernels();
   if (wanted == nullptr || *wanted == 0) return *kernels.front();
-  std::ostringstream names;
+  std::string names;
   for (const Kernel* kernel : kernels) {
     if (kernel->name == std::string(wanted)) return *kernel;
-    names << (names.tellp() > 0 ? ", " : "") << kernel->name;
+    names += (names.empty() ? "" : ", ") + std::string(kernel->name);
   }
-  throw std::invalid_argument("SRCTRACE_SIMD is '" + std::string(wanted) + "': this processor has " + names.str());
+  Refuse("SRCTRACE_SIMD is '", wanted, "': this processor has ", names);
 }
 
 }  // namespace

@@ -3,9 +3,14 @@
 #ifndef SRCTRACE_CSRC_SIMD_H_
 #define SRCTRACE_CSRC_SIMD_H_
 
+#include <vector>
+
 #include "kernel.h"
 
 namespace srctrace {
+
+// Those this processor has, the widest first.
+std::vector<const Kernel*> AvailableKernels();
 
 // The widest that this processor has, or what the environment variable SRCTRACE_SIMD names. Read once.
 //
