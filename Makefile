@@ -17,14 +17,24 @@ lint: .venv/ready ## check style and the workflow's shape; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/clang-format --dry-run --Werror csrc/*
+	$(BIN)/clang-format --dry-run --Werror csrc/* tests/core/*
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
 format: .venv/ready ## put everything into the style that lint checks
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
-	$(BIN)/clang-format -i csrc/*
+	$(BIN)/clang-format -i csrc/* tests/core/*
+
+.PHONY: bench
+bench: .venv/bench ## measure the preprocessing against other libraries; writes benchmarks/results
+	MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=1000000000 OMP_NUM_THREADS=1 \
+		$(BIN)/python -m benchmarks.preprocess
+
+# No dependencies: audiomentations asks for an older soxr than there is here, and what is measured of it does not use it.
+.venv/bench: .venv/ready benchmarks/requirements.lock
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement benchmarks/requirements.lock
+	touch $@
 
 # The packages are exactly those of the lock file; the extension is built with the locked tools.
 .venv/ready: requirements.lock pyproject.toml setup.py $(wildcard csrc/*)
@@ -34,11 +44,15 @@ format: .venv/ready ## put everything into the style that lint checks
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--upgrade --quiet
+
 .PHONY: lock
 lock: ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --upgrade --quiet --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra builtin --extra dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra bench --constraints requirements.lock --override benchmarks/overrides.txt \
+		--output-file benchmarks/requirements.lock pyproject.toml
 
 # The core under sanitizers, on every instruction set of this machine; and on those of 64-bit Arm, in an emulator.
 CORE := $(filter-out csrc/bind%,$(wildcard csrc/*.cc))

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import scipy.fft
 import soundfile
 import soxr
 
@@ -50,26 +51,14 @@ def decode(path: str | os.PathLike, channel: int | None = None) -> Clip:
     Raises:
         UserError: the file is missing, empty, truncated, not audio, has no samples, or holds NaN or infinity.
     """
-    path = Path(path)
-    _refuse_truncated(path)
-    try:
-        native, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        expected = soundfile.info(path).frames
-    except soundfile.LibsndfileError as error:
-        raise UserError(f"{path}: cannot be read as audio ({error.error_string.rstrip('.')})") from None
-    if len(native) == 0:
-        raise UserError(f"{path}: the file has no samples: remove it from the corpus")
-    if len(native) < expected:
-        raise UserError(f"{path}: truncated: {len(native)} of {expected} samples could be read: fetch it again")
-    if not np.isfinite(native).all():
-        raise UserError(f"{path}: holds NaN or infinity: make it again or remove it from the corpus")
+    native, rate = read(path)
     mono = native.mean(axis=1) if channel is None and native.shape[1] > 1 else native[:, channel or 0]
-    samples = to_int16(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ"))
+    samples = to_int16(resample(mono, rate))
     if len(samples) == 0:
         raise UserError(f"{path}: too short: {len(mono)} samples at {rate} Hz: remove it from the corpus")
     return Clip(
         samples=samples,
-        digest=blake2b(samples.tobytes(), digest_size=16).hexdigest(),
+        digest=blake2b(samples.data, digest_size=16).hexdigest(),
         sample_rate=rate,
         channels=native.shape[1],
         duration=len(mono) / rate,
@@ -79,6 +68,34 @@ def decode(path: str | os.PathLike, channel: int | None = None) -> Clip:
         silence=_silence(mono, rate),
         bandwidth=_bandwidth(mono, rate),
     )
+
+
+def read(path: str | os.PathLike) -> tuple[np.ndarray, int]:
+    """All of a file: `(samples, channels)` float32 in units of full scale, and its samples per second.
+
+    Raises:
+        UserError: as `decode`.
+    """
+    path = Path(path)
+    _refuse_truncated(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, expected = file.samplerate, file.frames
+            native = file.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{path}: cannot be read as audio ({error.error_string.rstrip('.')})") from None
+    if len(native) == 0:
+        raise UserError(f"{path}: the file has no samples: remove it from the corpus")
+    if len(native) < expected:
+        raise UserError(f"{path}: truncated: {len(native)} of {expected} samples could be read: fetch it again")
+    if not np.isfinite(native).all():
+        raise UserError(f"{path}: holds NaN or infinity: make it again or remove it from the corpus")
+    return native, rate
+
+
+def resample(mono: np.ndarray, rate: int) -> np.ndarray:
+    """A signal of `rate` samples per second at 16 kHz."""
+    return mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
 
 
 def fit(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
@@ -91,7 +108,9 @@ def fit(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarra
 
 def to_int16(signal: np.ndarray) -> np.ndarray:
     """Float in [-1, 1) to int16, rounded and clipped; int16 read as float comes back unchanged."""
-    return np.clip(np.rint(signal * 32768.0), -32768, 32767).astype(np.int16)
+    scaled = signal * np.float32(32768)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
 
 
 def decibel(amplitude: float) -> float:
@@ -119,7 +138,8 @@ def _refuse_truncated(path: Path) -> None:
 def _silence(mono: np.ndarray, rate: int) -> float:
     frame = max(1, round(SILENCE_FRAME * rate))
     count = max(1, len(mono) // frame)
-    energy = np.square(mono[: count * frame].reshape(count, -1), dtype=np.float64).mean(axis=1)
+    frames = mono[: count * frame].reshape(count, -1)
+    energy = np.einsum("ij,ij->i", frames, frames)
     return float(np.mean(energy <= energy.max() * 10 ** (-SILENCE_DEPTH / 10)))
 
 
@@ -127,7 +147,8 @@ def _bandwidth(mono: np.ndarray, rate: int) -> float:
     """Averaged over 32 ms frames: one FFT of the whole file would be slow where its length is a large prime."""
     frame = max(2, round(0.032 * rate))
     padded = np.pad(mono, (0, -len(mono) % frame)).reshape(-1, frame)
-    power = np.square(np.abs(np.fft.rfft(padded * np.hanning(frame), axis=1))).sum(axis=0)
+    spectra = scipy.fft.rfft(padded * np.hanning(frame).astype(np.float32))
+    power = np.sum(spectra.real**2 + spectra.imag**2, axis=0, dtype=np.float64)
     total = power.sum()
     if total == 0.0:
         return 0.0

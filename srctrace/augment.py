@@ -141,7 +141,8 @@ def add_noise(waves, noises: Sequence[np.ndarray], snrs: Sequence[float], thread
 
     The rest is as in `augment`.
     """
-    bank = _bank_of(noises, "noise", len(waves))
+    samples = samples_of(waves, "augmentation").shape[1]
+    bank = _bank_of([noise[:samples] for noise in noises], "noise", len(waves))
     mixes = [[Mix(ADD, (record,), (0.0,), float(snr))] for record, snr in zip(range(len(bank)), snrs, strict=True)]
     return _single(waves, mixes, bank, threads, out)
 
