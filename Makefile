@@ -27,9 +27,9 @@ format: .venv/ready ## put everything into the style that lint checks
 	$(BIN)/clang-format -i csrc/* tests/core/*
 
 .PHONY: bench
-bench: .venv/bench ## measure the preprocessing against other libraries; writes benchmarks/results
+bench: .venv/bench ## measure the preprocessing against other libraries; BENCHFLAGS=--quick for a look
 	MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=1000000000 OMP_NUM_THREADS=1 \
-		$(BIN)/python -m benchmarks.preprocess
+		$(BIN)/python -m benchmarks.preprocess $(BENCHFLAGS)
 
 # No dependencies: audiomentations asks for an older soxr than there is here, and what is measured of it does not use it.
 .venv/bench: .venv/ready benchmarks/requirements.lock

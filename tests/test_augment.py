@@ -1,5 +1,8 @@
 """Augmentation: against float64, exact SNR, addressed draws, defined silence."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -266,3 +269,14 @@ def test_other_input_is_refused(bank, speech):
         add_noise(speech, [np.ones(5, np.int16)] * 2, [0.0] * 2)
     with pytest.raises(UserError, match="impulse response 1 must be a NumPy array of int16"):
         reverberate(speech, [np.ones(5, np.int16), np.ones(5), np.ones(5, np.int16)])
+
+
+def test_the_example_in_the_documentation_runs(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[1] / "docs" / "preprocessing.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    small_bank(tmp_path / "results" / "noise")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    assert names["audio"].shape == (32, 5, 64000)
+    assert names["features"].shape == (32, 5, 80, 399)
