@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lfcc.h"
@@ -56,24 +57,25 @@ Array<float> Lfcc(const Array<Sample>& waves, const LfccOptions& options, int th
 }
 
 // The noise, and what is worth keeping of it. Refers to the arrays, and copies nothing.
-class Bank {
- public:
+struct Bank {
   Bank(Array<int16_t> samples, Array<int64_t> starts, int64_t cache_bytes)
-      : samples_(std::move(samples)), starts_(std::move(starts)), responses(cache_bytes) {
-    if (samples_.ndim() != 1 || starts_.ndim() != 1 || starts_.size() < 1) {
-      Refuse("a bank is (samples,) and (records + 1,), not ", ShapeText(samples_), " and ", ShapeText(starts_));
+      : samples(std::move(samples)), starts(std::move(starts)), responses(Checked(cache_bytes)) {
+    if (this->samples.ndim() != 1 || this->starts.ndim() != 1 || this->starts.size() < 1) {
+      Refuse("a bank is (samples,) and (records + 1,), not ", ShapeText(this->samples), " and ",
+             ShapeText(this->starts));
     }
-    if (cache_bytes < 0) Refuse("cache_bytes is ", cache_bytes, ": it must be at least 0");
-    srctrace::CheckBank(view(), samples_.size());
+    srctrace::CheckBank(view(), this->samples.size());
   }
 
-  srctrace::Bank view() const { return {samples_.data(), starts_.data(), starts_.size() - 1}; }
+  static int64_t Checked(int64_t cache_bytes) {
+    if (cache_bytes < 0) Refuse("cache_bytes is ", cache_bytes, ": it must be at least 0");
+    return cache_bytes;
+  }
 
- private:
-  const Array<int16_t> samples_;
-  const Array<int64_t> starts_;
+  srctrace::Bank view() const { return {samples.data(), starts.data(), starts.size() - 1}; }
 
- public:
+  const Array<int16_t> samples;
+  const Array<int64_t> starts;
   srctrace::ResponseSpectra responses;
 };
 
