@@ -1,4 +1,4 @@
-"""Linear-frequency cepstral coefficients (LFCC), computed by the C++ core.
+"""Linear-frequency cepstral coefficients (LFCC), computed by the C++ core or on a GPU.
 
 They are those of `torchaudio.transforms.LFCC` 2.11, but for one thing: the floor of 80 dB below the maximum is each
 utterance's own, where torchaudio takes one maximum over a batch. An utterance's features are the same bits alone, in
@@ -76,7 +76,9 @@ def lfcc(waves, options: LfccOptions, threads: int = 1):
 
     Returns:
         `(batch, n_lfcc, frames)` float32: a NumPy array for an array; for a tensor, a tensor on the same device,
-        without a gradient. The computation is on the CPU: a CUDA tensor is copied there and its LFCCs back.
+        without a gradient. A CUDA tensor's are computed on its GPU, by `srctrace.gpu.lfcc`, which
+        turns an utterance with a bad sample into NaN; where `srctrace._cuda` is not built, it is
+        copied to the CPU and its LFCCs back.
 
     Raises:
         UserError: another kind of input, type or shape; too few samples for one frame; or a sample that is NaN,
@@ -91,6 +93,11 @@ def lfcc(waves, options: LfccOptions, threads: int = 1):
         raise UserError(
             f"LFCC: waves must be (batch, samples) of {' or '.join(SAMPLE_TYPES)}, not {shape} of {sample_type}"
         )
+    if is_tensor and waves.is_cuda:
+        from srctrace import gpu  # noqa: PLC0415 - it imports torch
+
+        if not gpu.why_not():
+            return gpu.lfcc(waves, options)
     array = waves.detach().cpu().numpy() if is_tensor else waves
     try:
         features = _C.lfcc(np.require(array, requirements=["C", "A"]), options._native(), threads)
