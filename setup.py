@@ -27,6 +27,7 @@ NVCC_FLAGS = [
     "-O3",
     "--generate-code=arch=compute_80,code=sm_80",
     "--generate-code=arch=compute_90,code=[sm_90,compute_90]",
+    "--threads=2",
     "--diag-suppress=1675",  # pragmas that are for GCC
     "--compiler-options=-fPIC,-fvisibility=hidden",
 ]
@@ -49,7 +50,8 @@ def cuda_home() -> Path | None:
 
 def _toolkit_of(nvcc: Path) -> Path | None:
     """The folder of a toolkit with all that is needed; nvcc itself says which, as it may be called by a script."""
-    listing = subprocess.run([nvcc, "--dryrun", "-x", "cu", os.devnull], capture_output=True, text=True).stderr
+    command = [nvcc, "--dryrun", "-x", "cu", os.devnull]
+    listing = subprocess.run(command, check=False, capture_output=True, text=True).stderr
     tops = [line.split("TOP=")[1].strip() for line in listing.splitlines() if "TOP=" in line]
     home = Path(tops[0]).resolve() if tops else nvcc.parents[1]
     return home if _static_runtime(home) else None

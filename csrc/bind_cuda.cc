@@ -89,7 +89,7 @@ void AugmentLfcc(const DeviceLfcc& lfcc, uintptr_t waves, bool int16, int64_t ba
 PYBIND11_MODULE(_cuda, module) {
   module.doc() = "Mixing and LFCCs on GPUs; srctrace.gpu, which calls it, has the documentation.";
   py::module_::import("srctrace._C");  // has LfccOptions
-  py::register_exception<srctrace::CudaError>(module, "CudaError", PyExc_RuntimeError);
+  py::register_local_exception<srctrace::CudaError>(module, "CudaError", PyExc_RuntimeError);
 
   module.def("why_no_gpu", &srctrace::WhyNoGpu, "Why there is no GPU, in one line; empty if there is one.");
   module.def("check_plan", &CheckPlan, py::arg("variants"), py::arg("kinds"), py::arg("firsts"), py::arg("snrs"),

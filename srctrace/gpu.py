@@ -14,6 +14,7 @@ from scipy.fft import next_fast_len
 from srctrace.errors import UserError
 from srctrace.frontends.lfcc import SAMPLE_TYPES, LfccOptions
 
+_import_error = ""
 try:
     from srctrace import _cuda
 except ImportError as error:
@@ -202,14 +203,14 @@ def augment_lfcc(
     plan = torch.from_numpy(np.concatenate([np.ascontiguousarray(array).view(np.uint8) for array in arrays.values()]))
     plan = plan.to(waves.device, non_blocking=True)
     ends = np.cumsum([array.nbytes for array in arrays.values()])
-    pointers = {
+    arguments = {
         name: plan.data_ptr() + int(end) - array.nbytes for (name, array), end in zip(arrays.items(), ends, strict=True)
     }
-    pointers |= {"bank": bank.samples.data_ptr(), "starts": bank.starts.data_ptr()}
-    pointers["reverberated"] = 0 if reverberated is None else reverberated.data_ptr()
+    arguments |= {"bank": bank.samples.data_ptr(), "starts": bank.starts.data_ptr()}
+    arguments["reverberated"] = 0 if reverberated is None else reverberated.data_ptr()
     mixes = batch * variants
     features = _run(
-        waves, options, "augment_lfcc", mixes, len(records), {"variants": variants, "parts": len(records), **pointers}
+        waves, options, "augment_lfcc", mixes, len(records), {"variants": variants, "parts": len(records), **arguments}
     )
     return features.reshape(batch, variants, options.n_lfcc, options.frames(samples))
 

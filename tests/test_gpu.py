@@ -220,7 +220,7 @@ def test_too_little_memory_is_said():
     try:
         with pytest.raises(UserError, match="out of memory"):
             gpu.lfcc(torch.zeros(100, 64000, dtype=torch.int16, device="cuda").repeat(20, 1), CENTERED)
-        with pytest.raises(UserError, match="noise bank: 0.5 GiB of int16 do not fit"):
+        with pytest.raises(UserError, match=r"noise bank: 0\.5 GiB of int16 do not fit"):
             gpu.DeviceBank(np.zeros(2**28, np.int16), np.array([0, 2**28]))
     finally:
         del held
