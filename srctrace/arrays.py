@@ -1,6 +1,7 @@
 """NumPy arrays and torch tensors, as the C++ core takes them."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -57,6 +58,19 @@ def like(result: np.ndarray, waves, out):
     if out is not None:
         return out
     return sys.modules["torch"].from_numpy(result).to(waves.device) if is_tensor(waves) else result
+
+
+def gpu_for(waves, out):
+    """`srctrace.gpu` for a CUDA tensor, where it can compute and the result goes to no given place; otherwise none."""
+    if not is_tensor(waves) or not waves.is_cuda or out is not None:
+        return None
+    from srctrace import gpu  # noqa: PLC0415 - it imports torch
+
+    reason = gpu.why_not()
+    if reason:
+        warnings.warn(f"{reason}; this is computed on the CPU", stacklevel=3)
+        return None
+    return gpu
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from srctrace import _C
-from srctrace.arrays import like, outputs_of, refusing, samples_of
+from srctrace.arrays import gpu_for, like, outputs_of, refusing, samples_of
 from srctrace.bank import Bank
 from srctrace.errors import UserError
 from srctrace.frontends.lfcc import LfccOptions
@@ -124,8 +124,12 @@ def augment(waves, plan: Plan, bank: Bank, threads: int = 1, out=None):
 def augment_lfcc(waves, plan: Plan, bank: Bank, options: LfccOptions, threads: int = 1, out=None):
     """`lfcc(augment(...))` in one go, without the mixes in memory: `(batch, variants, n_lfcc, frames)` float32.
 
-    Arguments and errors are those of the two.
+    Arguments and errors are those of the two. A CUDA tensor's mixes and LFCCs are computed on its GPU, and stay there.
     """
+    gpu = gpu_for(waves, out)
+    if gpu is not None:
+        bank.check(plan.records)
+        return gpu.augment_lfcc(waves, plan, bank.on(waves.device), options)
     array = samples_of(waves, "augmentation")
     bank.check(plan.records)
     with refusing("augmentation"):

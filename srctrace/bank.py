@@ -40,6 +40,7 @@ class Bank:
     starts: np.ndarray
     members: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     store: Store | None = None
+    _on: dict = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, signals: Sequence[np.ndarray]) -> "Bank":
@@ -69,6 +70,14 @@ class Bank:
         if self.store is not None:
             for record in records:
                 self.store.record(record)
+
+    def on(self, device):
+        """The bank in the memory of a GPU, where it stays: a `srctrace.gpu.DeviceBank`."""
+        if device not in self._on:
+            from srctrace.gpu import DeviceBank  # noqa: PLC0415 - it imports torch
+
+            self._on[device] = DeviceBank(np.asarray(self.samples), self.starts, device)
+        return self._on[device]
 
     @cached_property
     def core(self) -> _C.Bank:

@@ -1,4 +1,4 @@
-"""Linear-frequency cepstral coefficients (LFCC), computed by the C++ core.
+"""Linear-frequency cepstral coefficients (LFCC), computed by the C++ core or on a GPU.
 
 They are those of `torchaudio.transforms.LFCC` 2.11, but for one thing: the floor of 80 dB below the maximum is each
 utterance's own, where torchaudio takes one maximum over a batch. An utterance's features are the same bits alone, in
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
 from srctrace import _C
-from srctrace.arrays import like, outputs_of, refusing, samples_of
+from srctrace.arrays import gpu_for, like, outputs_of, refusing, samples_of
 from srctrace.errors import UserError
 
 
@@ -79,12 +79,17 @@ def lfcc(waves, options: LfccOptions, threads: int = 1, out=None):
 
     Returns:
         `(batch, n_lfcc, frames)` float32: a NumPy array for an array; for a tensor, a tensor on the same device,
-        without a gradient. The computation is on the CPU: a CUDA tensor is copied there and its LFCCs back.
+        without a gradient. Those of a CUDA tensor are computed on its GPU, by `srctrace.gpu.lfcc`, which gives NaN for
+        an utterance with a bad sample in place of an error; where `srctrace._cuda` is not built, or with `out`, it is
+        copied to the CPU and its LFCCs back.
 
     Raises:
         UserError: another kind of input, type or shape; too few samples for one frame; or a sample that is NaN,
             infinite, or beyond ±1e10: the message names the first one.
     """
+    gpu = gpu_for(waves, out)
+    if gpu is not None:
+        return gpu.lfcc(waves, options)
     array = samples_of(waves, "LFCC")
     with refusing("LFCC"):
         return like(_C.lfcc(array, options.core, threads, outputs_of(out)), waves, out)
