@@ -267,7 +267,7 @@ def test_spectra_are_kept_and_make_room(bank):
         ({"firsts": np.array([0])}, "firsts must be an array of 2 values"),
         (
             {"kinds": np.array([[0], [0]], np.uint8)},
-            r"a plan of \(2, 1\) is not \(batch, variants\)",
+            r"kinds must be \(batch, variants\), not \(2, 1\)",
         ),
     ],
     ids=str,
