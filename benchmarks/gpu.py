@@ -1,4 +1,4 @@
-"""What mixing and LFCCs take on a GPU: `python benchmarks/gpu.py`, from an activated environment, on an idle machine.
+"""What mixing and LFCCs take on a GPU: `python -m benchmarks.gpu`, from an activated environment, on an idle machine.
 
 Writes `benchmarks/results/gpu.md`: utterances of 4 s at 16 kHz a second, as medians over runs that are timed by events
 on the device, and the share of the device's fp32 peak, by the operations that the definition needs with fast
@@ -14,10 +14,13 @@ from statistics import median
 
 import numpy as np
 import torch
-from torchaudio.transforms import LFCC
 
+from benchmarks.oracle import torchaudio_lfcc
 from srctrace import gpu, provenance
+from srctrace.augment import augment_lfcc, draw, plan_of
+from srctrace.bank import Bank
 from srctrace.frontends.lfcc import LfccOptions
+from srctrace.grid import VARIANTS
 from srctrace.rng import generator
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +31,6 @@ SETTINGS = {
     "512/400/160, centred": LfccOptions(n_fft=512, win_length=400, center=True),
 }
 CORES_PER_MULTIPROCESSOR = {8: {0: 64}, 9: {0: 128}}  # fp32, by compute capability; otherwise 128
-CLEAN, ADD, REVERB = 0, 1, 2
 
 
 def main() -> None:
@@ -47,7 +49,8 @@ def main() -> None:
     floats = torch.rand((BATCH, SAMPLES), device="cuda") - 0.5
     int16 = (floats * 32768).to(torch.int16)
     for name, options in SETTINGS.items():
-        theirs = BATCH / seconds(torchaudio(options, floats))
+        transform = torchaudio_lfcc(options).cuda()
+        theirs = BATCH / seconds(lambda transform=transform: transform(floats))
         for kind, waves in (("int16", int16), ("float32", floats)):
             ours = BATCH / seconds(lambda waves=waves, options=options: gpu.lfcc(waves, options))
             share = ours * operations(options) / peak
@@ -61,11 +64,13 @@ def main() -> None:
         "| five variants of resident int16 audio | utterances/s |",
         "| --- | --- |",
     ]
-    bank, plan = noise_bank(), variants()
+    bank = noise_bank()
+    mixes = [[draw(bank, f"utterance {i}", variant, "train", 1) for variant in VARIANTS] for i in range(BATCH)]
+    plan = plan_of(mixes, bank, SAMPLES)
     for name, options in SETTINGS.items():
 
         def augmented(options: LfccOptions = options) -> torch.Tensor:
-            return gpu.augment_lfcc(int16, bank, 5, **plan, options=options)
+            return augment_lfcc(int16, plan, bank, options)
 
         lines.append(f"| {name} | {BATCH / seconds(augmented):,.0f} |")
 
@@ -125,47 +130,18 @@ def operations(options: LfccOptions) -> float:
     return options.frames(SAMPLES) * frame
 
 
-def torchaudio(options: LfccOptions, waves: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """torchaudio's LFCC of the batch; its floor is then that of the batch, and not of each utterance."""
-    transform = LFCC(
-        options.sample_rate,
-        n_filter=options.n_filter,
-        n_lfcc=options.n_lfcc,
-        speckwargs={
-            "n_fft": options.n_fft,
-            "win_length": options.win_length,
-            "hop_length": options.hop_length,
-            "center": options.center,
-        },
-    ).cuda()
-    return lambda: transform(waves)
-
-
-def noise_bank() -> gpu.DeviceBank:
-    """400 recordings of 10 to 60 s, then 200 impulse responses of 0.7 s."""
-    rng = generator(1, "gpu benchmark", "bank")
-    lengths = [*rng.integers(160_000, 960_000, 400), *[11_200] * 200]
-    samples = rng.integers(-3000, 3000, sum(lengths)).astype(np.int16)
-    return gpu.DeviceBank(samples, np.cumsum([0, *lengths]))
-
-
-def variants() -> dict[str, np.ndarray]:
-    """Of each utterance: clean, noise, music, babble of 3 to 8 talkers, reverb."""
-    rng = generator(1, "gpu benchmark", "plan")
-    counts = [count for _ in range(BATCH) for count in (0, 1, 1, int(rng.integers(3, 9)), 1)]
-    firsts = np.cumsum([0, *counts])
-    records = rng.integers(0, 400, firsts[-1])
-    offsets = rng.integers(0, 160_000, firsts[-1])
-    reverb = firsts[4:-1:5]
-    records[reverb], offsets[reverb] = 400 + records[reverb] % 200, 0
-    kinds = np.tile(np.array([CLEAN, ADD, ADD, ADD, REVERB], np.uint8), BATCH)
-    return {
-        "kinds": kinds,
-        "firsts": firsts,
-        "snrs": rng.uniform(0, 20, 5 * BATCH),
-        "records": records,
-        "offsets": offsets,
-    }
+def noise_bank() -> Bank:
+    """Recordings of 10 to 60 s, and impulse responses of 0.7 s."""
+    random = generator(1, "gpu benchmark", "bank")
+    signals: list[np.ndarray] = []
+    members: dict[tuple[str, str], list[int]] = {}
+    for category, count in (("noise", 130), ("music", 130), ("speech", 140), ("rir", 200)):
+        members[category, "train"] = list(range(len(signals), len(signals) + count))
+        for _ in range(count):
+            length = 11_200 if category == "rir" else int(random.integers(160_000, 960_000))
+            signals.append(random.integers(-3000, 3000, length).astype(np.int16))
+    bank = Bank.of(signals)
+    return Bank(bank.samples, bank.starts, members)
 
 
 if __name__ == "__main__":

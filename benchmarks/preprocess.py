@@ -26,6 +26,7 @@ import torchaudio
 from audiomentations import AddGaussianSNR, ApplyImpulseResponse
 
 from benchmarks import rivals
+from benchmarks.oracle import torchaudio_lfcc
 from benchmarks.timing import Times, race, table
 from srctrace import _C, provenance
 from srctrace.audio import decode, fit, read, resample, to_int16
@@ -137,7 +138,7 @@ def lfcc_alone(rounds: int) -> dict:
     tensor = torch.from_numpy(float32)
     results = {}
     for name, options in OPTIONS.items():
-        transform, with_scipy = rivals.torchaudio_lfcc(options), rivals.ScipyLfcc(options)
+        transform, with_scipy = torchaudio_lfcc(options), rivals.ScipyLfcc(options)
         out = np.empty((BATCH, options.n_lfcc, options.frames(SAMPLES)), np.float32)
         times = race(
             {
@@ -242,7 +243,7 @@ def five_variants(work: Work, rounds: int) -> list[str]:
     lines = ["", "## Five variants and their LFCCs", ""]
     lines += ["From decoded audio to features: clean, noise, music, babble of 3 to 8 talkers, reverberation."]
     for name, options in OPTIONS.items():
-        transform = rivals.torchaudio_lfcc(options)
+        transform = torchaudio_lfcc(options)
         out = np.empty((BATCH, 5, options.n_lfcc, options.frames(SAMPLES)), np.float32)
         times = race(
             {
@@ -272,7 +273,7 @@ def ratio(times: dict[str, Times], base: str, name: str = "srctrace") -> float:
 
 def from_files(work: Work, rounds: int) -> list[str]:
     options = LfccOptions()
-    transform = rivals.torchaudio_lfcc(options)
+    transform = torchaudio_lfcc(options)
     count = len(work.flacs)
     plan = plan_of(work.mixes[:count], work.bank, SAMPLES)
 
@@ -443,7 +444,7 @@ def thread_scaling(work: Work, rounds: int) -> list[str]:
 
 def batch_scaling(work: Work, rounds: int) -> list[str]:
     options = LfccOptions()
-    transform = rivals.torchaudio_lfcc(options)
+    transform = torchaudio_lfcc(options)
     waves = np.concatenate([work.int16] * (max(BATCHES) // BATCH))
     tensor = torch.from_numpy(np.concatenate([work.float32] * (max(BATCHES) // BATCH)))
     ours, theirs = [], []

@@ -10,27 +10,13 @@ import scipy.fft
 import scipy.signal
 import soundfile
 import torch
-import torchaudio
 
+from benchmarks.oracle import torchaudio_lfcc
 from srctrace.augment import ADD, REVERB, Mix
 from srctrace.bank import Bank
 from srctrace.frontends.lfcc import LfccOptions
 
 RATE = 16000
-
-
-def torchaudio_lfcc(options: LfccOptions) -> torchaudio.transforms.LFCC:
-    return torchaudio.transforms.LFCC(
-        options.sample_rate,
-        n_filter=options.n_filter,
-        n_lfcc=options.n_lfcc,
-        speckwargs={
-            "n_fft": options.n_fft,
-            "win_length": options.win_length,
-            "hop_length": options.hop_length,
-            "center": options.center,
-        },
-    )
 
 
 class ScipyLfcc:
