@@ -17,14 +17,14 @@ lint: .venv/ready ## check style and the workflow's shape; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/clang-format --dry-run --Werror csrc/* tests/core/*
+	$(BIN)/clang-format --dry-run --Werror csrc/* tests/core/* tests/cuda_on_cpu/*.cc tests/cuda_on_cpu/*.h
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
 format: .venv/ready ## put everything into the style that lint checks
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
-	$(BIN)/clang-format -i csrc/* tests/core/*
+	$(BIN)/clang-format -i csrc/* tests/core/* tests/cuda_on_cpu/*.cc tests/cuda_on_cpu/*.h
 
 .PHONY: bench
 bench: .venv/bench ## measure the preprocessing against other libraries; BENCHFLAGS=--quick for a look
@@ -43,6 +43,14 @@ bench: .venv/bench ## measure the preprocessing against other libraries; BENCHFL
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+# Of the version that torch's libraries have. CUDA_HOME then is where the package put it.
+.PHONY: cuda
+cuda: .venv/ready ## build the GPU extension with a CUDA compiler from the package registry, where there is none
+	$(BIN)/pip install --quiet --no-deps "nvidia-cuda-nvcc==13.0.*" "nvidia-nvvm==13.0.*" "nvidia-cuda-crt==13.0.*" \
+		"nvidia-cuda-cccl==13.0.*"
+	CUDA_HOME="$$($(BIN)/python -c 'import nvidia.cu13 as cuda; print(*cuda.__path__)')" SRCTRACE_CUDA=1 \
+		$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--upgrade --quiet
