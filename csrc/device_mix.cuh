@@ -27,6 +27,13 @@ struct Mixes {
 
 namespace {
 
+// The wave that a mix is made of.
+template <typename Sample>
+SRCTRACE_INLINE const Sample* WaveOf(const Mixes<Sample>& mixes, int64_t mix) {
+  const int utterance = static_cast<int>(mix) / static_cast<int>(mixes.plan.variants);
+  return mixes.waves + static_cast<int64_t>(utterance) * mixes.samples;
+}
+
 constexpr float kFullScale = 1.0f / 32768;
 constexpr float kMaxSample = 1e10f;  // as on the CPU: no power overflows, nor a sum of powers
 constexpr int kGainsThreads = 512;
@@ -110,7 +117,7 @@ __global__ void __launch_bounds__(kGainsThreads) GainsKernel(Mixes<Sample> mixes
       return sum;
     });
   }
-  const Sample* const wave = mixes.waves + mix / plan.variants * samples;
+  const Sample* const wave = WaveOf(mixes, mix);
   const double full_scale = sizeof(Sample) == sizeof(int16_t) ? kFullScale : 1.0;
   const double speech = full_scale * full_scale * BlockEnergy(samples, [&](int32_t i) { return wave[i]; });
   const double gain = noise > 0 ? sqrt(speech / noise * pow(10.0, -plan.snrs[mix] / 10)) : 0.0;
@@ -172,7 +179,7 @@ SRCTRACE_INLINE bool LoadTile(const Place& place, const TileSamples& tile, const
     copy(mixes.reverberated + plan.records[plan.firsts[mix]] * samples);
     return good;
   }
-  copy(mixes.waves + mix / plan.variants * samples);
+  copy(WaveOf(mixes, mix));
   if (kind == kClean) return good;
   const int64_t end = plan.firsts[mix + 1];
   for (int64_t part = plan.firsts[mix]; part < end; ++part) {

@@ -180,6 +180,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       *value = static_cast<int>(FromEnvironment("CUDA_ON_CPU_SHARED", 227 << 10));
       break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+      *value = 228 << 10;
+      break;
   }
   return cudaSuccess;
 }
