@@ -14,6 +14,8 @@ namespace srctrace {
 namespace {
 
 constexpr int kMinWarps = 4;
+constexpr int64_t kEnoughWarps = 24;               // on a multiprocessor
+constexpr int64_t kReserved = 1024;                // bytes of shared memory that the system takes of each block
 constexpr int64_t kMaxScratch = int64_t{1} << 28;  // bytes of workspace for blocks that shared memory is too small for
 
 template <typename Sample>
@@ -64,25 +66,28 @@ void AllowShared(Function kernel, int64_t bytes) {
 
 int64_t Aligned(int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
-// Warps that share a transform's butterflies with the fewest idle in the last round of each pass.
-int BestWarps(const RealFftTables& real) {
+// Warps of a block: as few as possible idle while others finish a pass, and enough on a multiprocessor, which has room
+// for `blocks`, to hide how long memory takes.
+int BestWarps(const RealFftTables& real, int64_t blocks) {
   const int points = real.fft.length;
-  std::vector<int64_t> butterflies;
+  std::vector<int> butterflies;
   for (int size = points; size > 1; size /= FirstRadix(size)) butterflies.push_back(points / FirstRadix(size));
   // The last pass takes its butterflies in pairs.
   if (real.packed && real.fft.chirp == nullptr && butterflies.size() > 1) {
-    butterflies.back() = butterflies.back() / 2 + 1;
+    butterflies.back() = (butterflies.back() + 1) / 2;
   }
   int best = kMaxWarps;
   double most = 0;
   for (int warps = kMinWarps; warps <= kMaxWarps; ++warps) {
-    double work = 0, time = 0;
-    for (const int64_t count : butterflies) {
-      work += 1;
-      time += static_cast<double>((count + warps - 1) / warps * warps) / static_cast<double>(count);
+    double rounds = 0;
+    for (const int count : butterflies) {
+      rounds += static_cast<double>((count + warps - 1) / warps * warps) / count;
     }
-    if (time > 0 && work / time >= most) {
-      most = work / time;
+    if (butterflies.empty()) break;
+    const double busy = static_cast<double>(butterflies.size()) / rounds;
+    const double score = busy * static_cast<double>(std::min(kEnoughWarps, blocks * warps));
+    if (score >= most) {
+      most = score;
       best = warps;
     }
   }
@@ -104,6 +109,7 @@ DeviceLfcc::DeviceLfcc(const LfccOptions& options, int device) : device_(device)
   CheckDevice(device);
   const DeviceScope scope(device);
   l2_bytes_ = Attribute(cudaDevAttrL2CacheSize, device);
+  shared_per_multiprocessor_ = Attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor, device);
   shared_limit_ = Attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   plan_ = std::make_unique<DevicePlan>(options);
   energies_ = Choose(plan_->EnergiesBytes(), plan_->tables().lfcc.fft);
@@ -121,7 +127,7 @@ DeviceLfcc::~DeviceLfcc() {
 
 DeviceLfcc::Geometry DeviceLfcc::Choose(int64_t bytes, const RealFftTables& fft) const {
   Geometry geometry;
-  geometry.warps = BestWarps(fft);
+  geometry.warps = BestWarps(fft, std::max<int64_t>(1, shared_per_multiprocessor_ / (bytes + kReserved)));
   geometry.block_bytes = Aligned(bytes);
   geometry.shared_bytes = bytes <= shared_limit_ ? bytes : 0;
   return geometry;
@@ -160,6 +166,7 @@ void DeviceLfcc::Run(const DeviceAudio& audio, void* workspace, int64_t workspac
     Refuse("there are ", plan.mixes, " mixes: there must be ", plan.variants, " variants of each of ", audio.batch,
            " utterances");
   }
+  if (plan.mixes > 0x7fffffff) Refuse("there are ", plan.mixes, " mixes: there may be ", 0x7fffffff);
   const Layout layout = Arrange(plan.mixes, audio.samples, plan.parts);
   if (workspace_bytes < layout.bytes) {
     Refuse("the workspace has ", workspace_bytes, " bytes: it must have ", layout.bytes);
@@ -210,19 +217,19 @@ void DeviceLfcc::RunOn(const DeviceAudio& audio, char* workspace, float* feature
   AllowShared(energies_kernel, energies_.shared_bytes);
   AllowShared(cosine_kernel, cosine_.shared_bytes);
   Energies energies;
-  energies.frames = layout.frames;
-  energies.tiles = layout.tiles;
+  energies.frames = static_cast<int32_t>(layout.frames);
+  energies.tiles = static_cast<int32_t>(layout.tiles);
   energies.loudest = reinterpret_cast<int32_t*>(workspace + layout.loudest);
   energies.values = reinterpret_cast<float*>(workspace + layout.energies);
   energies.workspace = workspace + layout.scratch;
   for (int64_t first = 0; first < audio.plan.mixes; first += layout.chunk) {
     energies.first_mix = first;
-    energies.mixes = std::min(layout.chunk, audio.plan.mixes - first);
+    energies.mixes = static_cast<int32_t>(std::min(layout.chunk, audio.plan.mixes - first));
     // 0x80808080 is below any number's ordered bits.
     CheckCuda(
-        cudaMemsetAsync(energies.loudest, 0x80, energies.mixes * sizeof(int32_t), static_cast<cudaStream_t>(stream)),
+        cudaMemsetAsync(energies.loudest, 0x80, sizeof(int32_t) * energies.mixes, static_cast<cudaStream_t>(stream)),
         "clear memory");
-    const int64_t blocks = std::min(layout.blocks, energies.mixes * energies.tiles);
+    const int64_t blocks = std::min(layout.blocks, int64_t{energies.mixes} * energies.tiles);
     energies.per_block = energies_.shared_bytes > 0 ? 0 : energies_.block_bytes;
     Launch(energies_kernel, blocks, energies_.warps * kWarp, energies_.shared_bytes, stream, plan_->tables(), mixes,
            energies);

@@ -16,10 +16,10 @@ namespace srctrace {
 // What one kernel leaves for the next, of some of the mixes.
 struct Energies {
   int64_t first_mix;
-  int64_t mixes;
-  int64_t frames;
-  int64_t tiles;      // of 32 frames, the last one perhaps not full
-  float* values;      // (mixes, n_filter, 32 * tiles)
+  int32_t mixes;
+  int32_t frames;
+  int32_t tiles;      // of 32 frames, the last one perhaps not full; up to 2^31 in all mixes
+  float* values;      // (mixes, tiles, n_filter, 32)
   int32_t* loudest;   // mixes: as OrderedBits; kSpoilt for a mix with a sample that is no number, or too large
   char* workspace;    // where a block's shared memory is not enough: `per_block` bytes for each
   int64_t per_block;  // otherwise 0
@@ -66,10 +66,9 @@ struct Frame {
 struct FlooredEnergies {
   const int32_t* order;
   const float* values;
-  int64_t pitch;
   float floor;
 
-  SRCTRACE_INLINE float Value(int m) const { return fmaxf(values[m * pitch], floor); }
+  SRCTRACE_INLINE float Value(int m) const { return fmaxf(values[m * kWarp], floor); }
   SRCTRACE_INLINE float At(int i) const { return Value(__ldg(order + i)); }
   SRCTRACE_INLINE Complex Pair(int n) const {
     const int2 x = __ldg(reinterpret_cast<const int2*>(order) + n);
@@ -100,14 +99,13 @@ SRCTRACE_INLINE float FilterEnergy(const DeviceTables& tables, int m, const floa
 
 // Stores the logarithms, to the base of 2, of the energies of a lane's frame; gives the largest.
 template <int kTaps>
-SRCTRACE_INLINE float LogEnergies(const Place& place, const DeviceTables& tables, const float* power, int64_t pitch,
-                                  float* out) {
+SRCTRACE_INLINE float LogEnergies(const Place& place, const DeviceTables& tables, const float* power, float* out) {
   float loudest = -3e38f;
   for (int m = place.warp; m < tables.lfcc.n_filter; m += place.warps) {
     const float energy = FilterEnergy<kTaps>(tables, m, power);
     const float value = __log2f(tables.lfcc.log_lf ? energy + 1e-6f : fmaxf(energy, 1e-10f));
     loudest = fmaxf(loudest, value);
-    out[m * pitch] = value;
+    out[m * kWarp] = value;
   }
   return loudest;
 }
@@ -123,34 +121,34 @@ __global__ void __launch_bounds__(kMaxWarps* kWarp, 2)
   // The samples are no longer needed when the powers come.
   float* const samples = reinterpret_cast<float*>(memory + tables.energies_data_bytes);
   float* const power = samples + place.lane;
-  const int64_t pitch = energies.tiles * kWarp;
-  for (int64_t job = blockIdx.x; job < energies.mixes * energies.tiles; job += gridDim.x) {
-    const int64_t mix = job / energies.tiles;
-    const int64_t frame = (job - mix * energies.tiles) * kWarp;
-    const TileSamples tile = {frame * tables.lfcc.hop_length + tables.lfcc.first_sample - tables.padding,
-                              tables.lfcc.hop_length,
-                              tables.lfcc.rows,
-                              tables.lfcc.columns,
-                              tables.pitch,
-                              samples};
+  for (unsigned job = blockIdx.x; job < energies.mixes * energies.tiles; job += gridDim.x) {
+    const int mix = static_cast<int>(job) / energies.tiles;
+    const int frame = (static_cast<int>(job) - mix * energies.tiles) * kWarp;
+    const TileSamples tile = {
+        static_cast<int64_t>(frame) * tables.lfcc.hop_length + tables.lfcc.first_sample - tables.padding,
+        tables.lfcc.hop_length,
+        tables.lfcc.rows,
+        tables.lfcc.columns,
+        tables.pitch,
+        samples};
     const bool good = LoadTile(place, tile, mixes, energies.first_mix + mix);
     __syncthreads();
     RealTransform<kFft>(place, tables.lfcc.fft, Frame{tables.frame, samples + place.lane * tables.pitch}, data,
                         [&](int k, Complex x) { power[k * kWarp] = x.re * x.re + x.im * x.im; });
-    float* const out = energies.values + mix * tables.lfcc.n_filter * pitch + frame + place.lane;
+    float* const out = energies.values + static_cast<int64_t>(job) * tables.lfcc.n_filter * kWarp + place.lane;
     float loudest;
     switch (tables.lfcc.taps) {
       case 2:
-        loudest = LogEnergies<2>(place, tables, power, pitch, out);
+        loudest = LogEnergies<2>(place, tables, power, out);
         break;
       case 3:
-        loudest = LogEnergies<3>(place, tables, power, pitch, out);
+        loudest = LogEnergies<3>(place, tables, power, out);
         break;
       case 4:
-        loudest = LogEnergies<4>(place, tables, power, pitch, out);
+        loudest = LogEnergies<4>(place, tables, power, out);
         break;
       default:
-        loudest = LogEnergies<0>(place, tables, power, pitch, out);
+        loudest = LogEnergies<0>(place, tables, power, out);
     }
     int32_t bits = frame + place.lane < energies.frames ? OrderedBits(loudest) : OrderedBits(-3e38f);
     if (!good) bits = kSpoilt;
@@ -169,19 +167,18 @@ __global__ void __launch_bounds__(kMaxWarps* kWarp, 2)
   const Points data(reinterpret_cast<float2*>(BlockMemory<kShared>(energies)) + place.lane);
   const int n_filter = kFilters != 0 ? kFilters : tables.lfcc.n_filter;
   const int n_lfcc = tables.lfcc.n_lfcc;
-  const int64_t pitch = energies.tiles * kWarp;
-  for (int64_t job = blockIdx.x; job < energies.mixes * energies.tiles; job += gridDim.x) {
-    const int64_t mix = job / energies.tiles;
-    const int64_t frame = (job - mix * energies.tiles) * kWarp + place.lane;
+  for (unsigned job = blockIdx.x; job < energies.mixes * energies.tiles; job += gridDim.x) {
+    const int mix = static_cast<int>(job) / energies.tiles;
+    const int frame = (static_cast<int>(job) - mix * energies.tiles) * kWarp + place.lane;
     const int32_t loudest = __ldg(energies.loudest + mix);
     const float floor = tables.lfcc.log_lf ? -3e38f : OrderedFloat(loudest) - tables.lfcc.range;
     const float spoilt = loudest == kSpoilt ? __int_as_float(kSpoilt) : 0.0f;
-    const float* const values = energies.values + mix * n_filter * pitch + frame;
+    const float* const values = energies.values + static_cast<int64_t>(job) * n_filter * kWarp + place.lane;
     float* const out = features + (energies.first_mix + mix) * n_lfcc * energies.frames + frame;
     const auto store = [&](int k, float value) {
-      if (k < n_lfcc && frame < energies.frames) out[k * energies.frames] = value + spoilt;
+      if (k < n_lfcc && frame < energies.frames) out[static_cast<int64_t>(k) * energies.frames] = value + spoilt;
     };
-    RealTransform<kFilters>(place, tables.lfcc.dct, FlooredEnergies{tables.lfcc.dct_place, values, pitch, floor}, data,
+    RealTransform<kFilters>(place, tables.lfcc.dct, FlooredEnergies{tables.lfcc.dct_place, values, floor}, data,
                             [&](int k, Complex x) {
                               const Complex turn = Read(tables.lfcc.dct_turns + k);
                               store(k, x.re * turn.re - x.im * turn.im);

@@ -57,7 +57,7 @@ class DeviceLfcc {
   void RunOn(const DeviceAudio& audio, char* workspace, float* features, void* stream) const;
 
   const int device_;
-  int64_t l2_bytes_, shared_limit_;
+  int64_t l2_bytes_, shared_per_multiprocessor_, shared_limit_;
   std::unique_ptr<DevicePlan> plan_;
   Geometry energies_, cosine_;
 };

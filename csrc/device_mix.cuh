@@ -27,6 +27,13 @@ struct Mixes {
 
 namespace {
 
+// The wave that a mix is made of.
+template <typename Sample>
+SRCTRACE_INLINE const Sample* WaveOf(const Mixes<Sample>& mixes, int64_t mix) {
+  const int utterance = static_cast<int>(mix) / static_cast<int>(mixes.plan.variants);
+  return mixes.waves + static_cast<int64_t>(utterance) * mixes.samples;
+}
+
 constexpr float kFullScale = 1.0f / 32768;
 constexpr float kMaxSample = 1e10f;  // as on the CPU: no power overflows, nor a sum of powers
 constexpr int kGainsThreads = 512;
@@ -83,39 +90,41 @@ SRCTRACE_INLINE double BlockEnergy(int32_t count, const At& at) {
   return static_cast<double>(BlockSum(sum));
 }
 
-// What the int16 samples of each part are multiplied with, for its mix to have its SNR. A block has one mix.
+// What the int16 samples of each part are multiplied with, for its mix to have its SNR. A block has one mix
+// at a time.
 template <typename Sample>
 __global__ void __launch_bounds__(kGainsThreads) GainsKernel(Mixes<Sample> mixes, float* gains) {
   const MixPlan& plan = mixes.plan;
-  const int64_t mix = blockIdx.x;
-  if (plan.kinds[mix] != kAdd) return;
-  const int64_t first = plan.firsts[mix], end = plan.firsts[mix + 1];
-  const int32_t samples = mixes.samples;
-  // At unit power, parts are equally loud before they are summed; a silent one adds nothing.
-  int64_t heard = 0;
-  for (int64_t part = first; part < end; ++part) {
-    const Stretch stretch = PartStretch(plan, mixes.bank, part);
-    const double energy = BlockEnergy(samples, [&](int32_t i) { return stretch.At(i); });
-    heard += energy > 0;
-    if (threadIdx.x == 0) gains[part] = energy > 0 ? static_cast<float>(sqrt(samples / energy)) : 0.0f;
-  }
-  __syncthreads();
-  double noise = heard == 0 ? 0.0 : samples;
-  if (heard > 1) {
-    noise = BlockEnergy(samples, [&](int32_t i) {
-      float sum = 0;
-      for (int64_t part = first; part < end; ++part) {
-        sum += gains[part] * static_cast<float>(PartStretch(plan, mixes.bank, part).At(i));
-      }
-      return sum;
-    });
-  }
-  const Sample* const wave = mixes.waves + mix / plan.variants * samples;
-  const double full_scale = sizeof(Sample) == sizeof(int16_t) ? kFullScale : 1.0;
-  const double speech = full_scale * full_scale * BlockEnergy(samples, [&](int32_t i) { return wave[i]; });
-  const double gain = noise > 0 ? sqrt(speech / noise * pow(10.0, -plan.snrs[mix] / 10)) : 0.0;
-  for (int64_t part = first + threadIdx.x; part < end; part += kGainsThreads) {
-    gains[part] = static_cast<float>(gain * gains[part]);
+  for (int64_t mix = blockIdx.x; mix < plan.mixes; mix += gridDim.x) {
+    if (plan.kinds[mix] != kAdd) continue;
+    const int64_t first = plan.firsts[mix], end = plan.firsts[mix + 1];
+    const int32_t samples = mixes.samples;
+    // At unit power, parts are equally loud before they are summed; a silent one adds nothing.
+    int64_t heard = 0;
+    for (int64_t part = first; part < end; ++part) {
+      const Stretch stretch = PartStretch(plan, mixes.bank, part);
+      const double energy = BlockEnergy(samples, [&](int32_t i) { return stretch.At(i); });
+      heard += energy > 0;
+      if (threadIdx.x == 0) gains[part] = energy > 0 ? static_cast<float>(sqrt(samples / energy)) : 0.0f;
+    }
+    __syncthreads();
+    double noise = heard == 0 ? 0.0 : samples;
+    if (heard > 1) {
+      noise = BlockEnergy(samples, [&](int32_t i) {
+        float sum = 0;
+        for (int64_t part = first; part < end; ++part) {
+          sum += gains[part] * static_cast<float>(PartStretch(plan, mixes.bank, part).At(i));
+        }
+        return sum;
+      });
+    }
+    const Sample* const wave = WaveOf(mixes, mix);
+    const double full_scale = sizeof(Sample) == sizeof(int16_t) ? kFullScale : 1.0;
+    const double speech = full_scale * full_scale * BlockEnergy(samples, [&](int32_t i) { return wave[i]; });
+    const double gain = noise > 0 ? sqrt(speech / noise * pow(10.0, -plan.snrs[mix] / 10)) : 0.0;
+    for (int64_t part = first + threadIdx.x; part < end; part += kGainsThreads) {
+      gains[part] = static_cast<float>(gain * gains[part]);
+    }
   }
 }
 
@@ -172,7 +181,7 @@ SRCTRACE_INLINE bool LoadTile(const Place& place, const TileSamples& tile, const
     copy(mixes.reverberated + plan.records[plan.firsts[mix]] * samples);
     return good;
   }
-  copy(mixes.waves + mix / plan.variants * samples);
+  copy(WaveOf(mixes, mix));
   if (kind == kClean) return good;
   const int64_t end = plan.firsts[mix + 1];
   for (int64_t part = plan.firsts[mix]; part < end; ++part) {

@@ -83,6 +83,24 @@ bool All(size_t begin, size_t end, Fiber::State state) {
   return std::all_of(fibers.begin() + begin, fibers.begin() + end, [&](const Fiber& f) { return f.state == state; });
 }
 
+// Runs a warp up to the block's next barrier.
+void RunWarp(size_t begin, bool backwards) {
+  const size_t end = begin + kWarp;
+  for (;;) {
+    for (size_t i = 0; i < kWarp; ++i) {
+      const size_t index = backwards ? end - 1 - i : begin + i;
+      if (fibers[index].state == Fiber::kRunning) Enter(index);
+    }
+    if (!All(begin, end, Fiber::kAtReduction)) return;
+    int most = fibers[begin].value;
+    for (size_t i = begin; i < end; ++i) most = std::max(most, fibers[i].value);
+    for (size_t i = begin; i < end; ++i) {
+      fibers[i].value = most;
+      fibers[i].state = Fiber::kRunning;
+    }
+  }
+}
+
 void RunBlock() {
   const size_t threads = fibers.size();
   for (Fiber& fiber : fibers) {
@@ -94,26 +112,13 @@ void RunBlock() {
     fiber.state = Fiber::kRunning;
   }
   const bool backwards = std::getenv("CUDA_ON_CPU_BACKWARDS") != nullptr;
-  while (!All(0, threads, Fiber::kDone)) {
-    for (size_t i = 0; i < threads; ++i) {
-      const size_t index = backwards ? threads - 1 - i : i;
-      if (fibers[index].state == Fiber::kRunning) Enter(index);
-    }
+  for (;;) {
     for (size_t warp = 0; warp < threads; warp += kWarp) {
-      if (!All(warp, warp + kWarp, Fiber::kAtReduction)) continue;
-      int most = fibers[warp].value;
-      for (size_t i = warp; i < warp + kWarp; ++i) most = std::max(most, fibers[i].value);
-      for (size_t i = warp; i < warp + kWarp; ++i) {
-        fibers[i].value = most;
-        fibers[i].state = Fiber::kRunning;
-      }
+      RunWarp(backwards ? threads - kWarp - warp : warp, backwards);
     }
-    if (All(0, threads, Fiber::kAtBarrier)) {
-      for (Fiber& fiber : fibers) fiber.state = Fiber::kRunning;
-    } else if (std::none_of(fibers.begin(), fibers.end(), [](const Fiber& f) { return f.state == Fiber::kRunning; }) &&
-               !All(0, threads, Fiber::kDone)) {
-      std::abort();  // some threads are at a barrier that others never come to
-    }
+    if (All(0, threads, Fiber::kDone)) return;
+    if (!All(0, threads, Fiber::kAtBarrier)) std::abort();  // some are at a barrier that others never come to
+    for (Fiber& fiber : fibers) fiber.state = Fiber::kRunning;
   }
 }
 
@@ -138,7 +143,7 @@ cudaError_t RunBlocks(const cudaLaunchConfig_t& config, const std::function<void
   if (config.blockDim.x == 0 || config.blockDim.x % kWarp != 0 || config.gridDim.x == 0) std::abort();
   if (config.dynamicSmemBytes > kMaxShared) std::abort();
   thread_function = &thread;
-  gridDim = config.gridDim;
+  gridDim.x = std::min(config.gridDim.x, static_cast<unsigned>(FromEnvironment("CUDA_ON_CPU_BLOCKS", 1 << 30)));
   blockDim = config.blockDim;
   fibers.clear();
   fibers.resize(config.blockDim.x);
@@ -146,7 +151,7 @@ cudaError_t RunBlocks(const cudaLaunchConfig_t& config, const std::function<void
 #ifdef __SANITIZE_ADDRESS__
   ASAN_POISON_MEMORY_REGION(memory + config.dynamicSmemBytes, kMaxShared - config.dynamicSmemBytes);
 #endif
-  for (unsigned block = 0; block < config.gridDim.x; ++block) {
+  for (unsigned block = 0; block < gridDim.x; ++block) {
     blockIdx.x = block;
     std::memset(memory, 0xff, config.dynamicSmemBytes);  // NaN
     RunBlock();
@@ -179,6 +184,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
       break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       *value = static_cast<int>(FromEnvironment("CUDA_ON_CPU_SHARED", 227 << 10));
+      break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+      *value = 228 << 10;
       break;
   }
   return cudaSuccess;

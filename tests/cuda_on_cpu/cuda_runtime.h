@@ -1,7 +1,8 @@
 // Just enough of CUDA for the sources in csrc/ to run on a CPU: blocks one after another, the threads of a block as
 // fibers that change places at barriers. Device memory is the host's; a device has what the environment says:
-// CUDA_ON_CPU_SHARED bytes of shared memory for a block, CUDA_ON_CPU_L2 bytes of cache, and, if CUDA_ON_CPU_BACKWARDS
-// is set, threads that run in the opposite order, which changes results where a barrier is missing.
+// CUDA_ON_CPU_SHARED bytes of shared memory for a block, CUDA_ON_CPU_L2 bytes of cache, at most CUDA_ON_CPU_BLOCKS
+// blocks (all kernels take any number), and, if CUDA_ON_CPU_BACKWARDS is set, threads that run in the opposite order,
+// which changes results where a barrier is missing.
 
 #ifndef SRCTRACE_TESTS_CUDA_ON_CPU_CUDA_RUNTIME_H_
 #define SRCTRACE_TESTS_CUDA_ON_CPU_CUDA_RUNTIME_H_
@@ -74,7 +75,8 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMajor,
   cudaDevAttrComputeCapabilityMinor,
   cudaDevAttrL2CacheSize,
-  cudaDevAttrMaxSharedMemoryPerBlockOptin
+  cudaDevAttrMaxSharedMemoryPerBlockOptin,
+  cudaDevAttrMaxSharedMemoryPerMultiprocessor
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice };
 enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };

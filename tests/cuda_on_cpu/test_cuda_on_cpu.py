@@ -140,6 +140,7 @@ def test_silence_and_a_floor():
     "limits",
     [
         {"CUDA_ON_CPU_BACKWARDS": "1"},
+        {"CUDA_ON_CPU_BLOCKS": "3"},
         {"CUDA_ON_CPU_L2": "1"},
         {"CUDA_ON_CPU_L2": "800000"},
         {"CUDA_ON_CPU_SHARED": "50000"},
@@ -231,7 +232,13 @@ def test_mixes_do_not_depend_on_the_device(bank, monkeypatch):
     values = torch.from_numpy(waves(2, 4000))
     plan = plan_of(MIXES, 2)
     results = []
-    for limits in ({}, {"CUDA_ON_CPU_BACKWARDS": "1"}, {"CUDA_ON_CPU_L2": "100000"}, {"CUDA_ON_CPU_SHARED": "9000"}):
+    for limits in (
+        {},
+        {"CUDA_ON_CPU_BACKWARDS": "1"},
+        {"CUDA_ON_CPU_BLOCKS": "2"},
+        {"CUDA_ON_CPU_L2": "100000"},
+        {"CUDA_ON_CPU_SHARED": "9000"},
+    ):
         for name, value in limits.items():
             monkeypatch.setenv(name, value)
         gpu._plan.cache_clear()
