@@ -253,15 +253,13 @@ def five_variants(work: Work, rounds: int) -> list[str]:
                 "best Python: bank in memory, SciPy, torchaudio": lambda t=transform: rivals.best_python(
                     work.int16[:FEW], work.mixes[:FEW], work.bank, t
                 ),
-                "srctrace": lambda o=options, out=out: [
-                    augment_lfcc(work.int16, work.plan, work.bank, o, out=out) for _ in range(2)
-                ],
+                "srctrace": lambda o=options, out=out: augment_lfcc(work.int16, work.plan, work.bank, o, out=out),
             },
             FEW,
             rounds,
             f"five variants {name}",
         )
-        times["srctrace"].seconds[:] *= FEW / (2 * BATCH)
+        times["srctrace"].seconds[:] *= FEW / BATCH
         lines += ["", f"### {name}", "", *table(times, "best Python: bank in memory, SciPy, torchaudio")]
         lines += ["", f"Against the reference way: {ratio(times, 'reference way: noise files loaded whole'):.0f}."]
     return lines
@@ -449,14 +447,13 @@ def batch_scaling(work: Work, rounds: int) -> list[str]:
     tensor = torch.from_numpy(np.concatenate([work.float32] * (max(BATCHES) // BATCH)))
     ours, theirs = [], []
     for batch in BATCHES:
-        calls = max(1, 32 // batch)
         out = np.empty((batch, options.n_lfcc, options.frames(SAMPLES)), np.float32)
         times = race(
             {
-                "torchaudio": lambda b=batch, n=calls: [transform(tensor[:b]) for _ in range(n)],
-                "srctrace": lambda b=batch, n=calls, out=out: [lfcc(waves[:b], options, out=out) for _ in range(n)],
+                "torchaudio": lambda b=batch: transform(tensor[:b]),
+                "srctrace": lambda b=batch, out=out: lfcc(waves[:b], options, out=out),
             },
-            batch * calls,
+            batch,
             max(3, rounds // 2),
             f"batch {batch}",
         )
