@@ -63,13 +63,13 @@ std::shared_ptr<const ResponseSpectrum> ResponseSpectra::Get(const Bank& bank, i
     const int64_t taps = std::min(length, samples);
     spectrum->convolution = GetConvolution((samples + 1) / 2 + taps, kernel.lanes);
     const ConvolutionTables& tables = spectrum->convolution->tables();
-    AlignedArray<float> loaded(taps);
-    kernel.load_int16(response, taps, loaded.data());
-    spectrum->values.resize(2 * static_cast<size_t>(tables.size));
+    const Scratch loaded(sizeof(float) * taps);
+    kernel.load_int16(response, taps, loaded.floats());
+    spectrum->values = Scratch(2 * sizeof(float) * tables.size);
     const double scale = 32768 / std::sqrt(energy) / tables.size;
-    kernel.spectrum(tables, loaded.data(), taps, static_cast<float>(scale), spectrum->values.data());
+    kernel.spectrum(tables, loaded.floats(), taps, static_cast<float>(scale), spectrum->values.floats());
   }
-  const size_t bytes = spectrum->values.size() * sizeof(float);
+  const size_t bytes = spectrum->values.bytes();
   const std::lock_guard<std::mutex> lock(mutex_);
   if (bytes_ + bytes <= max_bytes_ && spectra_.emplace(key, spectrum).second) bytes_ += bytes;
   return spectrum;
@@ -82,14 +82,14 @@ size_t ResponseSpectra::bytes() const {
 
 void Reverberator::Run(int64_t record, const float* wave, float* out) {
   const std::shared_ptr<const ResponseSpectrum> spectrum = spectra_->Get(bank_, record, samples_, kernel_);
-  if (spectrum->values.empty()) {
+  if (spectrum->values.bytes() == 0) {
     std::copy_n(wave, samples_, out);
     return;
   }
   const ConvolutionTables& tables = spectrum->convolution->tables();
   const size_t bytes = 2 * sizeof(float) * tables.size;
   if (workspace_.bytes() < bytes) workspace_ = Scratch(bytes);
-  kernel_.convolve(tables, spectrum->values.data(), wave, samples_, workspace_.floats(), out);
+  kernel_.convolve(tables, spectrum->values.floats(), wave, samples_, workspace_.floats(), out);
 }
 
 }  // namespace srctrace

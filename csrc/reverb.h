@@ -37,7 +37,7 @@ class Convolution {
 // The spectrum of an impulse response for utterances of one length; empty if the response is silent.
 struct ResponseSpectrum {
   std::shared_ptr<const Convolution> convolution;
-  AlignedArray<float> values;
+  Scratch values{0};
 };
 
 // Spectra of the impulse responses of a bank: those that were asked for first are kept, as many as a number of bytes

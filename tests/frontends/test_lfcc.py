@@ -234,7 +234,7 @@ def test_a_cuda_tensor_gives_a_cuda_tensor():
     waves = torch.from_numpy(noise(8000)[None]).cuda()
     features = lfcc(waves, DEFAULT)
     assert features.device == waves.device
-    assert torch.equal(features.cpu(), lfcc(waves.cpu(), DEFAULT))
+    torch.testing.assert_close(features.cpu(), lfcc(waves.cpu(), DEFAULT), rtol=0, atol=2e-3)
 
 
 def test_input_need_not_be_contiguous_aligned_or_writeable():
