@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import librosa
 import matplotlib.pyplot as plt
@@ -49,15 +50,15 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--lfcc-only", action="store_true", help="print one part as JSON: this script calls itself")
+    parser.add_argument("--only", choices=["lfcc", "memory"], help="print one part as JSON: this script calls itself")
     arguments = parser.parse_args()
     if not TUNED.items() <= os.environ.items():  # they are read when a process starts
         sys.exit("run `make bench`: it sets " + " ".join(f"{name}={value}" for name, value in TUNED.items()))
     plt.switch_backend("svg")
     torch.set_num_threads(1)
     rounds = 5 if arguments.quick else 25
-    if arguments.lfcc_only:
-        print(json.dumps(lfcc_alone(rounds)))
+    if arguments.only:
+        print(json.dumps(lfcc_alone(rounds) if arguments.only == "lfcc" else peaks(400 if arguments.quick else 3200)))
         return
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +74,7 @@ def main() -> None:
             *inside_lfcc(),
             *thread_scaling(work, rounds),
             *batch_scaling(work, rounds),
-            *memory(work),
+            *memory(arguments.quick),
         ]
     text = "\n".join(lines) + "\n"
     (RESULTS / "preprocess.md").write_text(text)
@@ -163,15 +164,18 @@ def lfcc_alone(rounds: int) -> dict:
     return {"instruction set": _C.instruction_set(), "times": results}
 
 
+def itself(part: str, quick: bool, environment: Mapping[str, str]) -> Any:
+    """What one part gives in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.preprocess", "--only", part, *(["--quick"] if quick else [])]
+    done = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
 def by_instruction_set(quick: bool) -> list[str]:
     lines = ["", "## LFCC alone", ""]
     lines += ["The best of torchaudio's ways in the same run is what the ratio is taken against."]
     for simd in _C.instruction_sets():
-        command = [sys.executable, "-m", "benchmarks.preprocess", "--lfcc-only", *(["--quick"] if quick else [])]
-        done = subprocess.run(
-            command, env={**os.environ, "SRCTRACE_SIMD": simd}, stdout=subprocess.PIPE, text=True, check=True
-        )
-        for name, rounds in json.loads(done.stdout)["times"].items():
+        for name, rounds in itself("lfcc", quick, {"SRCTRACE_SIMD": simd})["times"].items():
             times = {rival: Times(np.array(seconds)) for rival, seconds in rounds.items()}
             best = min((rival for rival in times if rival.startswith("torchaudio")), key=lambda r: times[r].median)
             lines += ["", f"### {name}, {simd}", "", *table(times, best)]
@@ -476,20 +480,43 @@ def batch_scaling(work: Work, rounds: int) -> list[str]:
     return lines
 
 
-def memory(work: Work) -> list[str]:
-    """The largest memory of the process after more and more batches, each with impulse responses of its own."""
+def memory(quick: bool) -> list[str]:
+    lines = ["", "## Memory", ""]
+    lines += [
+        "The largest memory of a process that makes five variants and their LFCCs, on two threads, in batches of 32,"
+    ]
+    lines += [
+        "every utterance with noise and an impulse response of its own. It ends when all spectra that are kept are."
+    ]
+    lines += ["", "| utterances | MiB |", "| ---: | ---: |"]
+    return lines + [f"| {utterances} | {peak:.0f} |" for utterances, peak in itself("memory", quick, {})]
+
+
+def peaks(largest: int) -> list[tuple[int, float]]:
+    """The process's largest memory in MiB, by the number of utterances done."""
+    random = np.random.default_rng(0)
+    speech = modulated_noise(random, 20 * SAMPLES)
+    lengths = {"noise": [200_000] * 20, "music": [500_000] * 8, "speech": [500_000] * 16}
+    lengths["rir"] = random.integers(2000, 16000, 400).tolist()
+    members, offsets = {}, [0]
+    for category, ours in lengths.items():
+        members[category, "train"] = list(range(len(offsets) - 1, len(offsets) - 1 + len(ours)))
+        for length in ours:
+            offsets.append(offsets[-1] + length)
+    bank = Bank(random.integers(-3000, 3000, offsets[-1], np.int16), np.array(offsets), members)
     options = LfccOptions()
     out = np.empty((BATCH, 5, options.n_lfcc, options.frames(SAMPLES)), np.float32)
-    counts: Sequence[int] = (50, 100, 200)
-    peaks, done = [], 0
-    for count in counts:
-        while done < count:
-            augment_lfcc(work.int16, work.plan, work.bank, options, 2, out)
-            done += 1
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    lines = ["", "## Memory", "", "The process's largest, with all that this benchmark holds:", ""]
-    lines += ["| batches of 32 | MiB |", "| ---: | ---: |"]
-    return lines + [f"| {count} | {peak:.0f} |" for count, peak in zip(counts, peaks, strict=True)]
+    variants = ("clean", "noise", "music", "babble", "reverb")
+    measured, done = [], 0
+    for utterances in (0, largest // 8, largest // 4, largest // 2, largest):
+        while done < utterances:
+            mixes = [[draw(bank, f"u{done + i}", variant, "train", 0) for variant in variants] for i in range(BATCH)]
+            starts = random.integers(0, len(speech) - SAMPLES, BATCH)
+            waves = np.stack([speech[start : start + SAMPLES] for start in starts])
+            augment_lfcc(waves, plan_of(mixes, bank, SAMPLES), bank, options, 2, out)
+            done += BATCH
+        measured.append((done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    return measured
 
 
 if __name__ == "__main__":
