@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.oracle import torchaudio_lfcc
+from benchmarks.preprocess.work import OPTIONS, SAMPLES
 from srctrace import gpu, provenance
 from srctrace.augment import augment_lfcc, draw, plan_of
 from srctrace.bank import Bank
@@ -24,12 +25,7 @@ from srctrace.grid import VARIANTS
 from srctrace.rng import generator
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = 64000
 BATCH = 2048
-SETTINGS = {
-    "320/160": LfccOptions(),
-    "512/400/160, centred": LfccOptions(n_fft=512, win_length=400, center=True),
-}
 CORES_PER_MULTIPROCESSOR = {8: {0: 64}, 9: {0: 128}}  # fp32, by compute capability; otherwise 128
 
 
@@ -48,7 +44,7 @@ def main() -> None:
     ]
     floats = torch.rand((BATCH, SAMPLES), device="cuda") - 0.5
     int16 = (floats * 32768).to(torch.int16)
-    for name, options in SETTINGS.items():
+    for name, options in OPTIONS.items():
         transform = torchaudio_lfcc(options).cuda()
         theirs = BATCH / seconds(lambda transform=transform: transform(floats))
         for kind, waves in (("int16", int16), ("float32", floats)):
@@ -58,7 +54,7 @@ def main() -> None:
     lines += [
         "",
         "Operations of one utterance: "
-        + ", ".join(f"{operations(options) / 1e6:.1f} M ({name})" for name, options in SETTINGS.items())
+        + ", ".join(f"{operations(options) / 1e6:.1f} M ({name})" for name, options in OPTIONS.items())
         + ".",
         "",
         "| five variants of resident int16 audio | utterances/s |",
@@ -67,7 +63,7 @@ def main() -> None:
     bank = noise_bank()
     mixes = [[draw(bank, f"utterance {i}", variant, "train", 1) for variant in VARIANTS] for i in range(BATCH)]
     plan = plan_of(mixes, bank, SAMPLES)
-    for name, options in SETTINGS.items():
+    for name, options in OPTIONS.items():
 
         def augmented(options: LfccOptions = options) -> torch.Tensor:
             return augment_lfcc(int16, plan, bank, options)
@@ -81,7 +77,7 @@ def main() -> None:
         return int16.copy_(pinned, non_blocking=True)
 
     copied = pinned.nbytes / seconds(upload)
-    both = BATCH / seconds(lambda: gpu.lfcc(upload(), SETTINGS["320/160"]))
+    both = BATCH / seconds(lambda: gpu.lfcc(upload(), OPTIONS["320/160"]))
     lines += [
         "",
         f"Pinned int16 goes up at {copied / 1e9:.1f} GB/s, which is {copied / 2 / SAMPLES:,.0f} utterances/s; with "

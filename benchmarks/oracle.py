@@ -1,4 +1,4 @@
-"""torchaudio's LFCC, which all others are measured against."""
+"""torchaudio's LFCC: what ours is tested and measured against."""
 
 from torchaudio.transforms import LFCC
 
@@ -10,7 +10,10 @@ def torchaudio_lfcc(options: LfccOptions) -> LFCC:
     return LFCC(
         options.sample_rate,
         n_filter=options.n_filter,
+        f_min=options.f_min,
+        f_max=options.f_max,
         n_lfcc=options.n_lfcc,
+        log_lf=options.log_lf,
         speckwargs={
             "n_fft": options.n_fft,
             "win_length": options.win_length,

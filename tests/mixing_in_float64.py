@@ -6,6 +6,18 @@ from srctrace.augment import ADD, CLEAN, REVERB, Plan
 from srctrace.bank import Bank
 
 
+def plan_of(mixes: list[tuple], batch: int) -> Plan:
+    """A plan with the same variants, (kind, snr, [(record, offset), ...]), for all utterances."""
+    parts = [part for _, _, parts in mixes for part in parts] * batch
+    return Plan(
+        kinds=np.array([[kind for kind, _, _ in mixes]] * batch, np.uint8),
+        firsts=np.cumsum([0, *(len(parts) for _, _, parts in mixes * batch)]).astype(np.int64),
+        snrs=np.array([[snr for _, snr, _ in mixes]] * batch, np.float64),
+        records=np.array([record for record, _ in parts], np.int64),
+        offsets=np.array([offset for _, offset in parts], np.int64),
+    )
+
+
 def mixes_in_float64(waves: np.ndarray, plan: Plan, bank: Bank) -> np.ndarray:
     """The variants of a batch: `(batch, samples)` to `(batch, variants, samples)`."""
     speech = waves.astype(np.float64) / (32768 if waves.dtype == np.int16 else 1)

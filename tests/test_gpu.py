@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.oracle import torchaudio_lfcc
 from srctrace import gpu
-from srctrace.augment import ADD, CLEAN, REVERB, Plan, augment_lfcc
+from srctrace.augment import ADD, CLEAN, REVERB, augment_lfcc
 from srctrace.bank import Bank
 from srctrace.errors import UserError
 from srctrace.frontends.lfcc import LfccOptions, lfcc
 from srctrace.rng import generator
-from tests.mixing_in_float64 import mixes_in_float64
+from tests.mixing_in_float64 import mixes_in_float64, plan_of
 
 NEEDS_GPU = [
     pytest.mark.gpu,
@@ -115,19 +116,7 @@ def test_a_batch_is_its_utterances_bit_for_bit():
 @on_gpus
 @pytest.mark.parametrize("options", [DEFAULT, CENTERED], ids=["320", "512"])
 def test_torchaudio_on_the_same_gpu(options):
-    from torchaudio.transforms import LFCC
-
-    transform = LFCC(
-        options.sample_rate,
-        n_filter=options.n_filter,
-        n_lfcc=options.n_lfcc,
-        speckwargs={
-            "n_fft": options.n_fft,
-            "win_length": options.win_length,
-            "hop_length": options.hop_length,
-            "center": options.center,
-        },
-    ).to("cuda", torch.float64)
+    transform = torchaudio_lfcc(options).to("cuda", torch.float64)
     values = torch.from_numpy(noise(1)).cuda()
     error = gpu.lfcc(values, options) - transform(values.double())
     assert error.abs().max() <= 2e-3
@@ -227,18 +216,6 @@ def test_too_little_memory_is_said():
     finally:
         del held
         torch.cuda.empty_cache()
-
-
-def plan_of(mixes: list[tuple], batch: int) -> Plan:
-    """A plan with the same variants, (kind, snr, [(record, offset), ...]), for all utterances."""
-    parts = [part for _, _, parts in mixes for part in parts] * batch
-    return Plan(
-        kinds=np.array([[kind for kind, _, _ in mixes]] * batch, np.uint8),
-        firsts=np.cumsum([0, *(len(parts) for _, _, parts in mixes * batch)]).astype(np.int64),
-        snrs=np.array([[snr for _, snr, _ in mixes]] * batch, np.float64),
-        records=np.array([record for record, _ in parts], np.int64),
-        offsets=np.array([offset for _, offset in parts], np.int64),
-    )
 
 
 @on_gpus

@@ -18,12 +18,12 @@ import pytest
 import torch
 
 from srctrace import gpu
-from srctrace.augment import ADD, CLEAN, REVERB, Plan
+from srctrace.augment import ADD, CLEAN, REVERB
 from srctrace.bank import Bank
 from srctrace.errors import UserError
 from srctrace.frontends.lfcc import LfccOptions, lfcc
 from srctrace.rng import generator
-from tests.mixing_in_float64 import mixes_in_float64
+from tests.mixing_in_float64 import mixes_in_float64, plan_of
 
 from .build import build
 
@@ -175,18 +175,6 @@ def test_a_bad_sample_spoils_its_utterance_and_no_other(value):
 
 def test_no_utterances_give_no_features():
     assert on_gpu(np.zeros((0, 4000), np.int16), DEFAULT).shape == (0, 80, 24)
-
-
-def plan_of(mixes: list[tuple], batch: int) -> Plan:
-    """A plan with the same variants, (kind, snr, [(record, offset), ...]), for all utterances."""
-    parts = [part for _, _, parts in mixes for part in parts] * batch
-    return Plan(
-        kinds=np.array([[kind for kind, _, _ in mixes]] * batch, np.uint8),
-        firsts=np.cumsum([0, *(len(parts) for _, _, parts in mixes * batch)]).astype(np.int64),
-        snrs=np.array([[snr for _, snr, _ in mixes]] * batch, np.float64),
-        records=np.array([record for record, _ in parts], np.int64),
-        offsets=np.array([offset for _, offset in parts], np.int64),
-    )
 
 
 MIXES = [

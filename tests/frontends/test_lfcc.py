@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torchaudio.transforms import LFCC
 
+from benchmarks.oracle import torchaudio_lfcc
 from srctrace import _C
 from srctrace.errors import UserError
 from srctrace.frontends.lfcc import LfccOptions, lfcc
@@ -56,21 +56,7 @@ def definition(wave: np.ndarray, options: LfccOptions) -> np.ndarray:
 
 def oracle(wave: np.ndarray, options: LfccOptions, dtype: torch.dtype = torch.float32) -> np.ndarray:
     """torchaudio, one utterance at a time."""
-    transform = LFCC(
-        options.sample_rate,
-        n_filter=options.n_filter,
-        f_min=options.f_min,
-        f_max=options.f_max,
-        n_lfcc=options.n_lfcc,
-        log_lf=options.log_lf,
-        speckwargs={
-            "n_fft": options.n_fft,
-            "win_length": options.win_length,
-            "hop_length": options.hop_length,
-            "center": options.center,
-        },
-    )
-    return transform.to(dtype)(torch.from_numpy(wave).to(dtype)).numpy()
+    return torchaudio_lfcc(options).to(dtype)(torch.from_numpy(wave).to(dtype)).numpy()
 
 
 def assert_close(ours: np.ndarray, theirs: np.ndarray, atol: float, rms: float) -> None:

@@ -12,11 +12,10 @@ import soundfile
 import torch
 
 from benchmarks.oracle import torchaudio_lfcc
+from benchmarks.preprocess.work import RATE
 from srctrace.augment import ADD, REVERB, Mix
 from srctrace.bank import Bank
 from srctrace.frontends.lfcc import LfccOptions
-
-RATE = 16000
 
 
 class ScipyLfcc:
