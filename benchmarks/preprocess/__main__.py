@@ -2,7 +2,7 @@
 
 Prints tables and writes `benchmarks/results/preprocess.md` with two plots. Every comparison is made within one run, in
 turns. One thread everywhere but where threads are counted; memory is not given back to the system between calls (which
-helps torchaudio most). With `--quick`, fewer rounds, for a look.
+helps torchaudio most). With `--quick`, fewer rounds, for a look, and nothing is written.
 """
 
 import argparse
@@ -16,9 +16,10 @@ import matplotlib.pyplot as plt
 import torch
 
 from benchmarks.preprocess import augmentation, features, files, memory
-from benchmarks.preprocess.work import RESULTS, Work
+from benchmarks.preprocess.work import Work
 from srctrace import provenance
 
+RESULTS = Path(__file__).parents[1] / "results"
 TUNED = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000", "OMP_NUM_THREADS": "1"}
 
 
@@ -32,18 +33,14 @@ def main() -> None:
     plt.switch_backend("svg")
     torch.set_num_threads(1)
     rounds = 5 if arguments.quick else 25
-    if arguments.only:
-        print(
-            json.dumps(
-                features.lfcc_alone(rounds)
-                if arguments.only == "lfcc"
-                else memory.peaks(400 if arguments.quick else 3200)
-            )
-        )
+    if arguments.only == "lfcc":
+        print(json.dumps(features.lfcc_alone(rounds)))
         return
-    RESULTS.mkdir(exist_ok=True)
+    if arguments.only == "memory":
+        print(json.dumps(memory.peaks(400 if arguments.quick else 3200)))
+        return
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(Path(folder))
+        work = Work(Path(folder), Path(folder) if arguments.quick else RESULTS)
         lines = [
             *heading(),
             *features.by_instruction_set(arguments.quick),
@@ -58,7 +55,8 @@ def main() -> None:
             *memory.memory(arguments.quick),
         ]
     text = "\n".join(lines) + "\n"
-    (RESULTS / "preprocess.md").write_text(text)
+    if not arguments.quick:
+        (RESULTS / "preprocess.md").write_text(text)
     print(text)
 
 

@@ -12,7 +12,7 @@ import torch
 from benchmarks.oracle import torchaudio_lfcc
 from benchmarks.preprocess import rivals
 from benchmarks.preprocess.timing import Times, race, table
-from benchmarks.preprocess.work import BATCH, FEW, OPTIONS, RESULTS, SAMPLES, Work, itself, modulated_noise
+from benchmarks.preprocess.work import BATCH, FEW, OPTIONS, SAMPLES, Work, itself, modulated_noise
 from srctrace import _C
 from srctrace.frontends.lfcc import LfccOptions, lfcc
 
@@ -91,7 +91,7 @@ def batch_scaling(work: Work, rounds: int) -> list[str]:
     axes.set_ylabel("utterances a second, one thread")
     axes.set_title("LFCC of 4 s at 16 kHz")
     axes.legend()
-    figure.savefig(RESULTS / "batch.svg", metadata={"Date": None})
+    figure.savefig(work.results / "batch.svg", metadata={"Date": None})
     lines = ["", "## Batch size: LFCC, utterances a second", "", "![throughput against batch size](batch.svg)", ""]
     lines += ["| batch | torchaudio | srctrace | ratio |", "| ---: | ---: | ---: | ---: |"]
     for batch, a, b in zip(BATCHES, theirs, ours, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.oracle import torchaudio_lfcc
 from benchmarks.preprocess import rivals
 from benchmarks.preprocess.timing import race, table
-from benchmarks.preprocess.work import BATCH, RATE, RESULTS, SAMPLES, Work
+from benchmarks.preprocess.work import BATCH, RATE, SAMPLES, Work
 from srctrace.audio import decode, fit, read, resample, to_int16
 from srctrace.augment import augment, augment_lfcc, plan_of
 from srctrace.frontends.lfcc import LfccOptions, lfcc
@@ -104,7 +104,7 @@ def stages(work: Work, rounds: int) -> list[str]:
     axes.barh(names, [parts[name] * 1e3 for name in names])
     axes.set_xlabel("ms an utterance, one thread")
     axes.set_title("From a FLAC file to the LFCCs of five variants")
-    figure.savefig(RESULTS / "stages.svg", metadata={"Date": None})
+    figure.savefig(work.results / "stages.svg", metadata={"Date": None})
     lines = ["", "## Where the time goes", "", "![time by stage](stages.svg)", ""]
     lines += ["| stage | ms an utterance | share |", "| --- | ---: | ---: |"]
     lines += [f"| {name} | {seconds * 1e3:.3f} | {seconds / total:.0%} |" for name, seconds in parts.items()]

@@ -18,7 +18,6 @@ from srctrace.bank import Bank
 from srctrace.frontends.lfcc import LfccOptions
 from srctrace.grid import VARIANTS
 
-RESULTS = Path(__file__).parents[1] / "results"
 RATE, SAMPLES, BATCH = 16000, 64000, 32
 FEW = 4  # utterances for those that are slow
 OPTIONS = {
@@ -28,9 +27,10 @@ OPTIONS = {
 
 
 class Work:
-    """Speech-like utterances, noise as files and in memory, and a plan for them."""
+    """Speech-like utterances, noise as files in `folder` and in memory, and a plan for them; plots go to `results`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, results: Path):
+        self.results = results
         random = np.random.default_rng(0)
         self.int16 = np.stack([modulated_noise(random, SAMPLES) for _ in range(BATCH)])
         self.float32 = self.int16.astype(np.float32) / np.float32(32768)
