@@ -103,7 +103,7 @@ struct Plan {
 };
 
 template <typename Sample>
-Array<float> Mix(const Array<Sample>& waves, const Plan& plan, Bank* bank, int threads, const Out& out) {
+Array<float> Mix(const Array<Sample>& waves, const Plan& plan, Bank& bank, int threads, const Out& out) {
   RequireBatch(waves);
   const int64_t batch = waves.shape(0), samples = waves.shape(1);
   const srctrace::MixPlan view = plan.view(batch);
@@ -111,12 +111,12 @@ Array<float> Mix(const Array<Sample>& waves, const Plan& plan, Bank* bank, int t
   const Sample* const in = waves.data();
   float* const values = mixes.mutable_data();
   const py::gil_scoped_release release;
-  srctrace::ComputeMixes(in, batch, samples, view, bank->view(), &bank->responses, threads, values);
+  srctrace::ComputeMixes(in, batch, samples, view, bank.view(), &bank.responses, threads, values);
   return mixes;
 }
 
 template <typename Sample>
-Array<float> MixedLfcc(const Array<Sample>& waves, const Plan& plan, Bank* bank, const LfccOptions& options,
+Array<float> MixedLfcc(const Array<Sample>& waves, const Plan& plan, Bank& bank, const LfccOptions& options,
                        int threads, const Out& out) {
   RequireBatch(waves);
   const int64_t batch = waves.shape(0), samples = waves.shape(1);
@@ -125,7 +125,7 @@ Array<float> MixedLfcc(const Array<Sample>& waves, const Plan& plan, Bank* bank,
   const Sample* const in = waves.data();
   float* const values = features.mutable_data();
   const py::gil_scoped_release release;
-  srctrace::ComputeMixedLfcc(in, batch, samples, view, bank->view(), &bank->responses, options, threads, values);
+  srctrace::ComputeMixedLfcc(in, batch, samples, view, bank.view(), &bank.responses, options, threads, values);
   return features;
 }
 

@@ -29,9 +29,16 @@ const T* Values(const Array<T>& array, const char* name, int64_t count) {
   return array.data();
 }
 
+// Without its samples.
+srctrace::Bank BankOf(const Array<int64_t>& starts) {
+  if (starts.ndim() != 1 || starts.shape(0) < 1) Refuse("starts must be an array of one value more than records");
+  return {nullptr, starts.data(), starts.size() - 1};
+}
+
+void CheckBank(const Array<int64_t>& starts, int64_t samples) { srctrace::CheckBank(BankOf(starts), samples); }
+
 void CheckPlan(int64_t variants, const Array<uint8_t>& kinds, const Array<int64_t>& firsts, const Array<double>& snrs,
                const Array<int64_t>& records, const Array<int64_t>& offsets, const Array<int64_t>& starts) {
-  if (starts.ndim() != 1 || starts.shape(0) < 1) Refuse("starts must be an array of one value more than records");
   srctrace::MixPlan plan;
   plan.mixes = kinds.size();
   plan.variants = variants;
@@ -41,7 +48,7 @@ void CheckPlan(int64_t variants, const Array<uint8_t>& kinds, const Array<int64_
   plan.snrs = Values(snrs, "snrs", plan.mixes);
   plan.records = Values(records, "records", plan.parts);
   plan.offsets = Values(offsets, "offsets", plan.parts);
-  srctrace::CheckPlan(plan, {nullptr, starts.data(), starts.size() - 1});
+  srctrace::CheckPlan(plan, BankOf(starts));
 }
 
 template <typename T>
@@ -92,8 +99,10 @@ PYBIND11_MODULE(_cuda, module) {
   py::register_local_exception<srctrace::CudaError>(module, "CudaError", PyExc_RuntimeError);
 
   module.def("why_no_gpu", &srctrace::WhyNoGpu, "Why there is no GPU, in one line; empty if there is one.");
-  module.def("check_plan", &CheckPlan, py::arg("variants"), py::arg("kinds"), py::arg("firsts"), py::arg("snrs"),
-             py::arg("records"), py::arg("offsets"), py::arg("starts"));
+  module.def("check_bank", &CheckBank, py::arg("starts").noconvert(), py::arg("samples"));
+  module.def("check_plan", &CheckPlan, py::arg("variants"), py::arg("kinds").noconvert(), py::arg("firsts").noconvert(),
+             py::arg("snrs").noconvert(), py::arg("records").noconvert(), py::arg("offsets").noconvert(),
+             py::arg("starts").noconvert());
 
   py::class_<DeviceLfcc>(module, "DeviceLfcc", py::module_local())
       .def(py::init<const LfccOptions&, int>(), py::arg("options"), py::arg("device"))

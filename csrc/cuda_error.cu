@@ -20,12 +20,6 @@ bool DriverIsInstalled() {
   return library != nullptr;
 }
 
-int Attribute(cudaDeviceAttr attribute, int device) {
-  int value = 0;
-  CheckCuda(cudaDeviceGetAttribute(&value, attribute, device), "ask for the device's properties");
-  return value;
-}
-
 }  // namespace
 
 void CheckCuda(int status, const char* doing) {
@@ -34,6 +28,13 @@ void CheckCuda(int status, const char* doing) {
   const cudaError_t error = static_cast<cudaError_t>(status);
   throw CudaError(std::string("CUDA failed to ") + doing + ": " + cudaGetErrorString(error) + " (" +
                   cudaGetErrorName(error) + ")");
+}
+
+int DeviceAttribute(int attribute, int device) {
+  int value = 0;
+  CheckCuda(cudaDeviceGetAttribute(&value, static_cast<cudaDeviceAttr>(attribute), device),
+            "ask for the device's properties");
+  return value;
 }
 
 std::string WhyNoGpu() {
@@ -59,8 +60,8 @@ void CheckDevice(int device) {
   int count = 0;
   CheckCuda(cudaGetDeviceCount(&count), "count the devices");
   if (device < 0 || device >= count) Refuse("device is ", device, ": there are ", count, ", from 0 on");
-  const int major = Attribute(cudaDevAttrComputeCapabilityMajor, device);
-  const int minor = Attribute(cudaDevAttrComputeCapabilityMinor, device);
+  const int major = DeviceAttribute(cudaDevAttrComputeCapabilityMajor, device);
+  const int minor = DeviceAttribute(cudaDevAttrComputeCapabilityMinor, device);
   if (10 * major + minor < kOldest) {
     throw CudaError("device " + std::to_string(device) + " has compute capability " + std::to_string(major) + "." +
                     std::to_string(minor) + ": 8.0 or later is needed");

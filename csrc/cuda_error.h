@@ -17,6 +17,9 @@ class CudaError : public std::runtime_error {
 // Throws CudaError unless `status`, a cudaError_t, is success. `doing` completes "CUDA failed to ...".
 void CheckCuda(int status, const char* doing);
 
+// A property of a device; `attribute` is a cudaDeviceAttr.
+int DeviceAttribute(int attribute, int device);
+
 // Why there is no GPU to compute on, in one line; empty if there is one.
 std::string WhyNoGpu();
 

@@ -40,12 +40,6 @@ CosineFunction CosineKernelFor(int n_filter, bool shared) {
   return n_filter == 128 ? CosineKernel<128, true> : CosineKernel<0, true>;
 }
 
-int Attribute(cudaDeviceAttr attribute, int device) {
-  int value = 0;
-  CheckCuda(cudaDeviceGetAttribute(&value, attribute, device), "ask for the device's properties");
-  return value;
-}
-
 template <typename... Parameters, typename... Arguments>
 void Launch(void (*kernel)(Parameters...), int64_t blocks, int threads, int64_t shared_bytes, void* stream,
             const Arguments&... arguments) {
@@ -57,10 +51,11 @@ void Launch(void (*kernel)(Parameters...), int64_t blocks, int threads, int64_t 
   CheckCuda(cudaLaunchKernelEx(&config, kernel, arguments...), "start a kernel");
 }
 
+// The device's limit, not what one launch needs: the setting is the kernel's, and other threads launch it too.
 template <typename Function>
-void AllowShared(Function kernel, int64_t bytes) {
+void AllowShared(Function kernel, int64_t limit) {
   const auto* function = reinterpret_cast<const void*>(kernel);
-  CheckCuda(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+  CheckCuda(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(limit)),
             "get shared memory");
 }
 
@@ -108,9 +103,9 @@ DeviceLfcc::DeviceLfcc(const LfccOptions& options, int device) : device_(device)
   options.Check();
   CheckDevice(device);
   const DeviceScope scope(device);
-  l2_bytes_ = Attribute(cudaDevAttrL2CacheSize, device);
-  shared_per_multiprocessor_ = Attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor, device);
-  shared_limit_ = Attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  l2_bytes_ = DeviceAttribute(cudaDevAttrL2CacheSize, device);
+  shared_per_multiprocessor_ = DeviceAttribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor, device);
+  shared_limit_ = DeviceAttribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   plan_ = std::make_unique<DevicePlan>(options);
   energies_ = Choose(plan_->EnergiesBytes(), plan_->tables().lfcc.fft);
   cosine_ = Choose(plan_->CosineBytes(), plan_->tables().lfcc.dct);
@@ -145,7 +140,7 @@ DeviceLfcc::Layout DeviceLfcc::Arrange(int64_t mixes, int64_t samples, int64_t p
   layout.blocks = scratch > 0 ? std::clamp<int64_t>(kMaxScratch / scratch, 1, jobs) : jobs;
   layout.gains = 0;
   layout.loudest = layout.gains + Aligned(parts * int64_t{sizeof(float)});
-  layout.energies = layout.loudest + Aligned(layout.chunk * int64_t{sizeof(int32_t)});
+  layout.energies = layout.loudest + Aligned(mixes * int64_t{sizeof(int32_t)});
   layout.scratch = layout.energies + Aligned(layout.chunk * mix_bytes);
   layout.bytes = layout.scratch + (scratch > 0 ? layout.blocks * scratch : 0);
   return layout;
@@ -162,7 +157,7 @@ void DeviceLfcc::Run(const DeviceAudio& audio, void* workspace, int64_t workspac
   if (audio.samples > kMaxSamples) {
     Refuse("an utterance of ", audio.samples, " samples is too long: on a GPU it may have ", kMaxSamples);
   }
-  if (plan.variants < 1 || plan.mixes != audio.batch * plan.variants) {
+  if (plan.variants < 0 || plan.mixes != audio.batch * plan.variants) {
     Refuse("there are ", plan.mixes, " mixes: there must be ", plan.variants, " variants of each of ", audio.batch,
            " utterances");
   }
@@ -210,25 +205,23 @@ void DeviceLfcc::RunOn(const DeviceAudio& audio, char* workspace, float* feature
                                gains,
                                audio.reverberated};
   if (audio.plan.parts > 0) {
-    Launch(GainsKernel<Sample>, audio.plan.mixes, kGainsThreads, kGainsThreads * sizeof(double), stream, mixes, gains);
+    Launch(GainsKernel<Sample>, audio.plan.mixes, kSumThreads, kSumBytes, stream, mixes, gains);
   }
+  int32_t* const loudest = reinterpret_cast<int32_t*>(workspace + layout.loudest);
+  Launch(LoudestKernel<Sample>, audio.batch, kSumThreads, kSumBytes, stream, mixes, loudest);
   const auto energies_kernel = EnergiesKernelFor<Sample>(options().n_fft, energies_.shared_bytes > 0);
   const auto cosine_kernel = CosineKernelFor(options().n_filter, cosine_.shared_bytes > 0);
-  AllowShared(energies_kernel, energies_.shared_bytes);
-  AllowShared(cosine_kernel, cosine_.shared_bytes);
+  AllowShared(energies_kernel, shared_limit_);
+  AllowShared(cosine_kernel, shared_limit_);
   Energies energies;
   energies.frames = static_cast<int32_t>(layout.frames);
   energies.tiles = static_cast<int32_t>(layout.tiles);
-  energies.loudest = reinterpret_cast<int32_t*>(workspace + layout.loudest);
   energies.values = reinterpret_cast<float*>(workspace + layout.energies);
   energies.workspace = workspace + layout.scratch;
   for (int64_t first = 0; first < audio.plan.mixes; first += layout.chunk) {
     energies.first_mix = first;
     energies.mixes = static_cast<int32_t>(std::min(layout.chunk, audio.plan.mixes - first));
-    // 0x80808080 is below any number's ordered bits.
-    CheckCuda(
-        cudaMemsetAsync(energies.loudest, 0x80, sizeof(int32_t) * energies.mixes, static_cast<cudaStream_t>(stream)),
-        "clear memory");
+    energies.loudest = loudest + first;
     const int64_t blocks = std::min(layout.blocks, int64_t{energies.mixes} * energies.tiles);
     energies.per_block = energies_.shared_bytes > 0 ? 0 : energies_.block_bytes;
     Launch(energies_kernel, blocks, energies_.warps * kWarp, energies_.shared_bytes, stream, plan_->tables(), mixes,

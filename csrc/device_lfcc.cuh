@@ -18,15 +18,16 @@ struct Energies {
   int64_t first_mix;
   int32_t mixes;
   int32_t frames;
-  int32_t tiles;      // of 32 frames, the last one perhaps not full; up to 2^31 in all mixes
-  float* values;      // (mixes, tiles, n_filter, 32)
-  int32_t* loudest;   // mixes: as OrderedBits; kSpoilt for a mix with a sample that is no number, or too large
-  char* workspace;    // where a block's shared memory is not enough: `per_block` bytes for each
+  int32_t tiles;     // of 32 frames, the last one perhaps not full; up to 2^31 in all mixes
+  float* values;     // (mixes, tiles, n_filter, 32)
+  int32_t* loudest;  // mixes: as OrderedBits; kSpoilt for those of a wave with a sample that is no number, or too large
+  char* workspace;   // where a block's shared memory is not enough: `per_block` bytes for each
   int64_t per_block;  // otherwise 0
 };
 
 constexpr int kMaxWarps = 12;
-constexpr int32_t kSpoilt = 0x7fffffff;  // above any number
+constexpr int32_t kQuietest = INT32_MIN;  // below any number's OrderedBits
+constexpr int32_t kSpoilt = INT32_MAX;    // above them
 
 namespace {
 
@@ -110,6 +111,17 @@ SRCTRACE_INLINE float LogEnergies(const Place& place, const DeviceTables& tables
   return loudest;
 }
 
+// What EnergiesKernel begins with. A block has one wave at a time.
+template <typename Sample>
+__global__ void __launch_bounds__(kSumThreads) LoudestKernel(Mixes<Sample> mixes, int32_t* loudest) {
+  const int64_t variants = mixes.plan.variants;
+  const int64_t waves = mixes.plan.mixes / variants;
+  for (int64_t wave = blockIdx.x; wave < waves; wave += gridDim.x) {
+    const int32_t first = IsGood(mixes.waves + wave * mixes.samples, mixes.samples) ? kQuietest : kSpoilt;
+    for (int64_t v = threadIdx.x; v < variants; v += kSumThreads) loudest[wave * variants + v] = first;
+  }
+}
+
 // Logarithmic energies of all tiles, and the loudest of each mix. kFft is n_fft where the compiler is to know it,
 // otherwise 0.
 template <typename Sample, int kFft, bool kShared>
@@ -131,7 +143,7 @@ __global__ void __launch_bounds__(kMaxWarps* kWarp, 2)
         tables.lfcc.columns,
         tables.pitch,
         samples};
-    const bool good = LoadTile(place, tile, mixes, energies.first_mix + mix);
+    LoadTile(place, tile, mixes, energies.first_mix + mix);
     __syncthreads();
     RealTransform<kFft>(place, tables.lfcc.fft, Frame{tables.frame, samples + place.lane * tables.pitch}, data,
                         [&](int k, Complex x) { power[k * kWarp] = x.re * x.re + x.im * x.im; });
@@ -151,7 +163,6 @@ __global__ void __launch_bounds__(kMaxWarps* kWarp, 2)
         loudest = LogEnergies<0>(place, tables, power, out);
     }
     int32_t bits = frame + place.lane < energies.frames ? OrderedBits(loudest) : OrderedBits(-3e38f);
-    if (!good) bits = kSpoilt;
     bits = __reduce_max_sync(~0u, bits);
     if (place.lane == 0) atomicMax(energies.loudest + mix, bits);
     __syncthreads();

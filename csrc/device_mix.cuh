@@ -9,6 +9,7 @@
 
 #include "device_fft.cuh"
 #include "mix_plan.h"
+#include "samples.h"
 
 namespace srctrace {
 
@@ -35,8 +36,8 @@ SRCTRACE_INLINE const Sample* WaveOf(const Mixes<Sample>& mixes, int64_t mix) {
 }
 
 constexpr float kFullScale = 1.0f / 32768;
-constexpr float kMaxSample = 1e10f;  // as on the CPU: no power overflows, nor a sum of powers
-constexpr int kGainsThreads = 512;
+constexpr int kSumThreads = 512;
+constexpr int kSumBytes = kSumThreads * sizeof(double);  // of shared memory
 
 SRCTRACE_INLINE float InFullScale(int16_t x) { return kFullScale * static_cast<float>(x); }
 SRCTRACE_INLINE float InFullScale(float x) { return x; }
@@ -72,7 +73,7 @@ SRCTRACE_INLINE T BlockSum(T value) {
   T* const sums = reinterpret_cast<T*>(shared_memory);
   sums[threadIdx.x] = value;
   __syncthreads();
-  for (int half = kGainsThreads / 2; half > 0; half /= 2) {
+  for (int half = kSumThreads / 2; half > 0; half /= 2) {
     if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
     __syncthreads();
   }
@@ -86,14 +87,14 @@ template <typename At>
 SRCTRACE_INLINE double BlockEnergy(int32_t count, const At& at) {
   decltype(Square(at(0))) sum = 0;
 #pragma unroll 4
-  for (int32_t i = threadIdx.x; i < count; i += kGainsThreads) sum += Square(at(i));
+  for (int32_t i = threadIdx.x; i < count; i += kSumThreads) sum += Square(at(i));
   return static_cast<double>(BlockSum(sum));
 }
 
 // What the int16 samples of each part are multiplied with, for its mix to have its SNR. A block has one mix
 // at a time.
 template <typename Sample>
-__global__ void __launch_bounds__(kGainsThreads) GainsKernel(Mixes<Sample> mixes, float* gains) {
+__global__ void __launch_bounds__(kSumThreads) GainsKernel(Mixes<Sample> mixes, float* gains) {
   const MixPlan& plan = mixes.plan;
   for (int64_t mix = blockIdx.x; mix < plan.mixes; mix += gridDim.x) {
     if (plan.kinds[mix] != kAdd) continue;
@@ -122,7 +123,7 @@ __global__ void __launch_bounds__(kGainsThreads) GainsKernel(Mixes<Sample> mixes
     const double full_scale = sizeof(Sample) == sizeof(int16_t) ? kFullScale : 1.0;
     const double speech = full_scale * full_scale * BlockEnergy(samples, [&](int32_t i) { return wave[i]; });
     const double gain = noise > 0 ? sqrt(speech / noise * pow(10.0, -plan.snrs[mix] / 10)) : 0.0;
-    for (int64_t part = first + threadIdx.x; part < end; part += kGainsThreads) {
+    for (int64_t part = first + threadIdx.x; part < end; part += kSumThreads) {
       gains[part] = static_cast<float>(gain * gains[part]);
     }
   }
@@ -161,28 +162,33 @@ SRCTRACE_INLINE void ForTile(const Place& place, const TileSamples& tile, int32_
   }
 }
 
-// Fills tile.out with the samples of a mix. Gives false if one is not finite, or too large.
+// Whether all of a wave's samples are finite, and none is too large; by all threads of a block.
+SRCTRACE_INLINE bool IsGood(const float* wave, int32_t samples) {
+  int32_t bad = 0;
+#pragma unroll 4
+  for (int32_t i = threadIdx.x; i < samples; i += kSumThreads) bad += !(fabsf(wave[i]) <= kMaxSample);  // so is NaN
+  return BlockSum(bad) == 0;
+}
+SRCTRACE_INLINE bool IsGood(const int16_t*, int32_t) { return true; }
+
+// Fills tile.out with the samples of a mix.
 template <typename Sample>
-SRCTRACE_INLINE bool LoadTile(const Place& place, const TileSamples& tile, const Mixes<Sample>& mixes, int64_t mix) {
+SRCTRACE_INLINE void LoadTile(const Place& place, const TileSamples& tile, const Mixes<Sample>& mixes, int64_t mix) {
   const MixPlan& plan = mixes.plan;
   const int32_t samples = mixes.samples;
   float* const out = tile.out;
-  bool good = true;
   const auto copy = [&](const auto* wave) {
     ForTile(
         place, tile, samples, [&](int32_t j) { return InFullScale(wave[j]); },
-        [&](int i, float value) {
-          good &= fabsf(value) <= kMaxSample;  // false for NaN
-          out[i] = value;
-        });
+        [&](int i, float value) { out[i] = value; });
   };
   const MixKind kind = plan.kinds == nullptr ? kClean : static_cast<MixKind>(plan.kinds[mix]);
   if (kind == kReverb) {
     copy(mixes.reverberated + plan.records[plan.firsts[mix]] * samples);
-    return good;
+    return;
   }
   copy(WaveOf(mixes, mix));
-  if (kind == kClean) return good;
+  if (kind == kClean) return;
   const int64_t end = plan.firsts[mix + 1];
   for (int64_t part = plan.firsts[mix]; part < end; ++part) {
     const float gain = mixes.gains[part];
@@ -193,7 +199,6 @@ SRCTRACE_INLINE bool LoadTile(const Place& place, const TileSamples& tile, const
         place, tile, samples, [&](int32_t j) { return gain * static_cast<float>(stretch.At(j)); },
         [&](int i, float value) { out[i] += value; });
   }
-  return good;
 }
 
 }  // namespace

@@ -98,7 +98,9 @@ DevicePlan::DevicePlan(const LfccOptions& options) : plan_(options, kLanes) {
   CheckCuda(cudaMalloc(&memory_, size.bytes().size()), "get memory for the tables");
   Image image(static_cast<const char*>(memory_));
   tables_ = PutTables(plan_, &image);
-  const cudaError_t status = cudaMemcpy(memory_, image.bytes().data(), image.bytes().size(), cudaMemcpyHostToDevice);
+  cudaError_t status = cudaMemcpy(memory_, image.bytes().data(), image.bytes().size(), cudaMemcpyHostToDevice);
+  // The copy may still be on its way when cudaMemcpy returns, and torch's streams do not wait for the one it is on.
+  if (status == cudaSuccess) status = cudaStreamSynchronize(nullptr);
   if (status != cudaSuccess) cudaFree(memory_);
   CheckCuda(status, "copy the tables");
 }

@@ -4,7 +4,6 @@
 #define SRCTRACE_CSRC_FFT_H_
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "tables.h"

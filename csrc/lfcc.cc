@@ -1,7 +1,5 @@
 #include "lfcc.h"
 
-#include <algorithm>
-
 #include "parallel.h"
 #include "samples.h"
 #include "simd.h"

@@ -25,7 +25,6 @@ void CheckBatch(int64_t batch, int64_t samples, const MixPlan& plan, const Bank&
 
 Mixer::Mixer(const Bank& bank, ResponseSpectra* responses, int64_t samples, const Kernel& kernel)
     : bank_(bank),
-      responses_(responses),
       samples_(samples),
       kernel_(kernel),
       converted_(sizeof(float) * samples),

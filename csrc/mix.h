@@ -45,7 +45,6 @@ class Mixer {
   double Gain(double noise_energy, double snr) const;
 
   const Bank bank_;
-  ResponseSpectra* const responses_;
   const int64_t samples_;
   const Kernel& kernel_;
   const float* clean_ = nullptr;  // the utterance

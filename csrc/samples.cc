@@ -6,12 +6,6 @@
 #include "refuse.h"
 
 namespace srctrace {
-namespace {
-
-constexpr float kMaxSample = 1e10f;  // no power overflows, nor a sum of powers, up to the longest n_fft there may be
-
-}  // namespace
-
 void CheckSamples(const Kernel& kernel, const float* wave, int64_t samples, int64_t index) {
   if (kernel.all_within(wave, samples, kMaxSample)) return;
   const float* bad = std::find_if_not(wave, wave + samples, [](float x) { return std::abs(x) <= kMaxSample; });

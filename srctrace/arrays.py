@@ -18,8 +18,8 @@ def is_tensor(value) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def samples_of(waves, what: str) -> np.ndarray:
-    """A batch of audio as an array of its own type, contiguous and aligned. A CUDA tensor is copied.
+def check_samples(waves, what: str) -> None:
+    """Refuse what is no batch of audio.
 
     Raises:
         UserError: it is no array or tensor, or not `(batch, samples)` of float32 or int16; the message begins with
@@ -32,15 +32,20 @@ def samples_of(waves, what: str) -> np.ndarray:
         raise UserError(
             f"{what}: waves must be (batch, samples) of {' or '.join(SAMPLE_TYPES)}, not {shape} of {sample_type}"
         )
+
+
+def samples_of(waves, what: str) -> np.ndarray:
+    """A batch of audio, checked, as an array of its own type, contiguous and aligned. A CUDA tensor is copied."""
+    check_samples(waves, what)
     array = waves.detach().cpu().numpy() if is_tensor(waves) else waves
     return np.require(array, requirements=["C", "A"])
 
 
-def outputs_of(out) -> np.ndarray | None:
-    """The memory of an array or a tensor that is to be written to.
+def outputs_of(out, waves: np.ndarray) -> np.ndarray | None:
+    """The memory of an array or a tensor that is to be written to, while `waves` are read.
 
     Raises:
-        UserError: it is no array or CPU tensor of float32, or not contiguous.
+        UserError: it is no array or CPU tensor of float32, not contiguous, or lies where `waves` are.
     """
     if out is None:
         return None
@@ -50,6 +55,8 @@ def outputs_of(out) -> np.ndarray | None:
         raise UserError(f"out: it must be a tensor on the CPU, without a gradient ({error})") from None
     if not isinstance(array, np.ndarray) or array.dtype != np.float32 or not array.flags.c_contiguous:
         raise UserError("out: it must be a contiguous NumPy array or torch tensor of float32")
+    if np.may_share_memory(array, waves):
+        raise UserError("out: it must not be in the memory of waves, which are read again while it is written")
     return array
 
 

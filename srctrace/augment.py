@@ -13,11 +13,12 @@ SNR. Nothing is clipped.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 
 import numpy as np
 
 from srctrace import _C
-from srctrace.arrays import gpu_for, like, outputs_of, refusing, samples_of
+from srctrace.arrays import check_samples, gpu_for, like, outputs_of, refusing, samples_of
 from srctrace.bank import Bank
 from srctrace.errors import UserError
 from srctrace.frontends.lfcc import LfccOptions
@@ -27,6 +28,7 @@ CATEGORY_OF = {"noise": "noise", "music": "music", "babble": "speech", "reverb":
 SNR = {"noise": (0.0, 15.0), "music": (5.0, 15.0), "babble": (13.0, 20.0)}  # dB, drawn uniformly
 TALKERS = (3, 8)  # of babble, drawn uniformly, both ends included
 CLEAN, ADD, REVERB = 0, 1, 2  # MixKind in csrc/mix_plan.h
+PLAN_TYPES = {"kinds": np.uint8, "snrs": np.float64, "firsts": np.int64, "records": np.int64, "offsets": np.int64}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,22 @@ class Plan:
     firsts: np.ndarray  # (batch * variants + 1,) int64
     records: np.ndarray  # (parts,) int64
     offsets: np.ndarray  # (parts,) int64: the first sample; after the record's last one comes its first
+
+    def __post_init__(self):
+        """Make contiguous arrays of these types of what can be made so without loss.
+
+        Raises:
+            UserError: something is of another type or shape.
+        """
+        for name, kind in PLAN_TYPES.items():
+            array = np.asarray(getattr(self, name))
+            if not np.can_cast(array.dtype, kind, "safe"):
+                raise UserError(f"augmentation: {name} must be an array of {np.dtype(kind)}, not of {array.dtype}")
+            object.__setattr__(self, name, np.require(array, kind, ["C", "A"]))
+        if self.kinds.ndim != 2:
+            raise UserError(f"augmentation: kinds must be (batch, variants), not {self.kinds.shape}")
+        if self.snrs.shape != self.kinds.shape:
+            raise UserError(f"augmentation: snrs must be as kinds, {self.kinds.shape}, not {self.snrs.shape}")
 
     @cached_property
     def core(self) -> _C.Plan:
@@ -103,9 +121,9 @@ def augment(waves, plan: Plan, bank: Bank, threads: int = 1, out=None):
 
     Args:
         waves: `(batch, samples)`, float32 within ±1 or int16 (which stands for value / 32768), a NumPy array or a torch
-            tensor on the CPU, contiguous or not.
+            tensor, contiguous or not. A CUDA tensor is copied to the CPU, and the result back.
         threads: threads to share the utterances among; the result does not depend on it.
-        out: where to put the result; a new array if there is none.
+        out: where to put the result, not in the memory of `waves`; a new array if there is none.
 
     Returns:
         `(batch, variants, samples)` float32, in units of full scale, not clipped: an array for an array, a tensor for a
@@ -118,7 +136,7 @@ def augment(waves, plan: Plan, bank: Bank, threads: int = 1, out=None):
     array = samples_of(waves, "augmentation")
     bank.check(plan.records)
     with refusing("augmentation"):
-        return like(_C.mix(array, plan.core, bank.core, threads, outputs_of(out)), waves, out)
+        return like(_C.mix(array, plan.core, bank.core, index(threads), outputs_of(out, array)), waves, out)
 
 
 def augment_lfcc(waves, plan: Plan, bank: Bank, options: LfccOptions, threads: int = 1, out=None):
@@ -133,7 +151,8 @@ def augment_lfcc(waves, plan: Plan, bank: Bank, options: LfccOptions, threads: i
     array = samples_of(waves, "augmentation")
     bank.check(plan.records)
     with refusing("augmentation"):
-        return like(_C.mixed_lfcc(array, plan.core, bank.core, options.core, threads, outputs_of(out)), waves, out)
+        features = _C.mixed_lfcc(array, plan.core, bank.core, options.core, index(threads), outputs_of(out, array))
+        return like(features, waves, out)
 
 
 def add_noise(waves, noises: Sequence[np.ndarray], snrs: Sequence[float], threads: int = 1, out=None):
@@ -145,9 +164,11 @@ def add_noise(waves, noises: Sequence[np.ndarray], snrs: Sequence[float], thread
 
     The rest is as in `augment`.
     """
-    samples = samples_of(waves, "augmentation").shape[1]
-    bank = _bank_of([noise[:samples] for noise in noises], "noise", len(waves))
-    mixes = [[Mix(ADD, (record,), (0.0,), float(snr))] for record, snr in zip(range(len(bank)), snrs, strict=True)]
+    _check_signals(noises, "noise", waves)
+    if len(snrs) != len(noises):
+        raise UserError(f"augmentation: {len(snrs)} SNRs for {len(noises)} noises: there must be one for each")
+    bank = Bank.of([noise[: max(1, waves.shape[1])] for noise in noises])  # the rest is not heard
+    mixes = [[Mix(ADD, (record,), (0.0,), float(snr))] for record, snr in enumerate(snrs)]
     return _single(waves, mixes, bank, threads, out)
 
 
@@ -159,22 +180,24 @@ def reverberate(waves, responses: Sequence[np.ndarray], threads: int = 1, out=No
 
     The rest is as in `augment`; the result is `(batch, samples)` float32.
     """
-    bank = _bank_of(responses, "impulse response", len(waves))
-    return _single(waves, [[Mix(REVERB, (record,))] for record in range(len(bank))], bank, threads, out)
+    _check_signals(responses, "impulse response", waves)
+    mixes = [[Mix(REVERB, (record,))] for record in range(len(responses))]
+    return _single(waves, mixes, Bank.of(responses), threads, out)
 
 
 def _single(waves, mixes: Sequence[Sequence[Mix]], bank: Bank, threads: int, out):
     """`augment` with one variant, without an axis for it."""
-    array = samples_of(waves, "augmentation")
-    plan = plan_of(mixes, bank, array.shape[1])
+    if out is not None and tuple(getattr(out, "shape", ())) != tuple(waves.shape):
+        raise UserError(f"out: it must be a NumPy array or torch tensor of shape {tuple(waves.shape)}")
+    plan = plan_of(mixes, bank, waves.shape[1])
     result = augment(waves, plan, bank, threads, None if out is None else out[:, None])
     return result[:, 0] if out is None else out
 
 
-def _bank_of(signals: Sequence[np.ndarray], what: str, batch: int) -> Bank:
-    if len(signals) != batch:
-        raise UserError(f"augmentation: {len(signals)} {what}s for {batch} utterances: there must be one for each")
-    for index, signal in enumerate(signals):
+def _check_signals(signals: Sequence[np.ndarray], what: str, waves) -> None:
+    check_samples(waves, "augmentation")
+    if len(signals) != len(waves):
+        raise UserError(f"augmentation: {len(signals)} {what}s for {len(waves)} utterances: there must be one for each")
+    for number, signal in enumerate(signals):
         if not isinstance(signal, np.ndarray) or signal.dtype != np.int16 or signal.ndim != 1 or not len(signal):
-            raise UserError(f"augmentation: {what} {index} must be a NumPy array of int16, (samples,), and not empty")
-    return Bank.of(signals)
+            raise UserError(f"augmentation: {what} {number} must be a NumPy array of int16, (samples,), and not empty")

@@ -1,7 +1,7 @@
 """Mixing and LFCCs on NVIDIA GPUs, by `srctrace._cuda`.
 
-The noise bank stays on the device as int16, only audio goes up, and features stay there. Nothing here waits for the
-device: work is queued on torch's current stream.
+The noise bank stays on the device as int16, only audio and plans go up, and features stay there. `lfcc` and
+`augment_lfcc` do not wait for the device: work is queued on torch's current stream.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
-from srctrace.arrays import SAMPLE_TYPES
+from srctrace.arrays import check_samples
 from srctrace.augment import REVERB, Plan
 from srctrace.errors import UserError
 from srctrace.frontends.lfcc import LfccOptions
@@ -47,8 +47,8 @@ def lfcc(waves: torch.Tensor, options: LfccOptions) -> torch.Tensor:
 
     Returns:
         `(batch, n_lfcc, frames)` float32 on the same GPU. An utterance with a sample that is NaN, infinite or beyond
-        ±1e10 in one of its frames has NaN for all its features, and others have not: `features[:, 0, 0].isnan()` finds
-        it. It is not refused, as that would have to wait for the device.
+        ±1e10 has NaN for all its features: `features[:, 0, 0].isnan()` finds it. It is not refused, as that would have
+        to wait for the device.
 
     Raises:
         UserError: another type or shape, too few samples for one frame, not on a GPU, not enough memory there, or no
@@ -69,7 +69,7 @@ class DeviceBank:
         spectra_bytes: memory for spectra of impulse responses; those that were not used for longest make room.
 
     Raises:
-        UserError: no GPU can be used, and why; or it has not enough memory.
+        UserError: no GPU can be used, and why; a record is empty, too long or not there; or the memory is not enough.
     """
 
     def __init__(self, samples: np.ndarray, starts: np.ndarray, device="cuda", spectra_bytes: int = SPECTRA_KEPT):
@@ -77,8 +77,10 @@ class DeviceBank:
         starts = np.ascontiguousarray(starts, np.int64)
         if samples.dtype != np.int16 or samples.ndim != 1 or starts.ndim != 1 or len(starts) < 1:
             raise UserError("noise bank: samples must be one row of int16, and starts one of int64")
-        if starts[0] < 0 or starts[-1] > len(samples):
-            raise UserError(f"noise bank: it has {len(samples)} samples, but records up to {starts[-1]}")
+        try:
+            _cuda.check_bank(starts, len(samples))
+        except ValueError as error:
+            raise UserError(f"noise bank: {error}") from None
         if np.diff(starts).max(initial=0) >= 2**31:
             raise UserError("noise bank: a record has 2^31 samples or more")
         try:
@@ -116,11 +118,11 @@ class DeviceBank:
             at_a_time = max(1, CONVOLVED_AT_A_TIME // (8 * size))
             for begin in range(0, len(rows), at_a_time):
                 part = rows[begin : begin + at_a_time]
-                speech = waves[torch.from_numpy(utterances[part]).to(self.device)].float()
+                speech = waves[_there(utterances[part], self.device)].float()
                 if waves.dtype == torch.int16:
                     speech /= 32768
                 spectra = torch.fft.rfft(speech, size) * self._spectra_of(records[part].tolist(), int(width), size)
-                out[torch.from_numpy(part).to(self.device)] = torch.fft.irfft(spectra, size)[:, :samples]
+                out[_there(part, self.device)] = torch.fft.irfft(spectra, size)[:, :samples]
         return out
 
     def _spectra_of(self, records: list[int], width: int, size: int) -> torch.Tensor:
@@ -140,7 +142,7 @@ class DeviceBank:
 
     def _responses(self, records: list[int], width: int) -> torch.Tensor:
         """`(records, width)` float32: impulse responses, whose unit energy is that of all their samples."""
-        index = torch.tensor(records, device=self.device)
+        index = _there(np.array(records), self.device)
         begin, length = self.starts[index], self.starts[index + 1] - self.starts[index]
         longest = max(width, int(np.diff(self.host_starts)[records].max()))
         steps = torch.arange(longest, device=self.device)
@@ -159,16 +161,18 @@ def augment_lfcc(waves: torch.Tensor, plan: Plan, bank: DeviceBank, options: Lfc
         waves: `(batch, samples)`, float32 or int16, on the bank's GPU.
 
     Returns:
-        `(batch, variants, n_lfcc, frames)` float32 on the GPU, NaN for what is made of bad samples, as from `lfcc`.
+        `(batch, variants, n_lfcc, frames)` float32 on the GPU, NaN for all variants of an utterance with a bad sample,
+        as from `lfcc`.
 
     Raises:
         UserError: as from `lfcc`; or the plan is not one, or not for this bank, or the bank is on another device.
     """
     waves = _checked(waves)
     batch, samples = waves.shape
+    frames = options.frames(samples)
     if waves.device != bank.device:
         raise UserError(f"waves are on {waves.device}, but the noise bank is on {bank.device}")
-    if plan.kinds.ndim != 2 or len(plan.kinds) != batch:
+    if len(plan.kinds) != batch:
         raise UserError(
             f"augmentation: kinds must be (batch, variants), not {plan.kinds.shape}, for a batch of {batch}"
         )
@@ -177,20 +181,22 @@ def augment_lfcc(waves: torch.Tensor, plan: Plan, bank: DeviceBank, options: Lfc
     arrays = {name: getattr(plan, name).ravel() for name in ("firsts", "snrs", "records", "offsets", "kinds")}
     try:
         _cuda.check_plan(variants=variants, **arrays, starts=bank.host_starts)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"augmentation: {str(error).splitlines()[0]}") from None
+    except ValueError as error:
+        raise UserError(f"augmentation: {error}") from None
 
     reverberant = np.flatnonzero(arrays["kinds"] == REVERB)
     reverberated = None
     if len(reverberant):
         parts = plan.firsts[reverberant]
-        reverberated = bank.reverberate(waves, reverberant // variants, plan.records[parts])
+        try:
+            reverberated = bank.reverberate(waves, reverberant // variants, plan.records[parts])
+        except torch.OutOfMemoryError as error:
+            raise UserError(f"reverberation on {waves.device}: {error}") from None
         # The device's copy says in which row the result is.
         arrays["records"] = plan.records.copy()
         arrays["records"][parts] = np.arange(len(parts))
 
-    plan_there = torch.from_numpy(np.concatenate([array.view(np.uint8) for array in arrays.values()]))
-    plan_there = plan_there.to(waves.device, non_blocking=True)
+    plan_there = _there(np.concatenate([array.view(np.uint8) for array in arrays.values()]), waves.device)
     ends = np.cumsum([array.nbytes for array in arrays.values()])
     arguments = {
         name: plan_there.data_ptr() + int(end) - array.nbytes
@@ -200,17 +206,18 @@ def augment_lfcc(waves: torch.Tensor, plan: Plan, bank: DeviceBank, options: Lfc
     arguments["reverberated"] = 0 if reverberated is None else reverberated.data_ptr()
     arguments |= {"variants": variants, "parts": len(plan.records)}
     features = _run(waves, options, "augment_lfcc", batch * variants, len(plan.records), arguments)
-    return features.reshape(batch, variants, options.n_lfcc, options.frames(samples))
+    return features.reshape(batch, variants, options.n_lfcc, frames)
+
+
+def _there(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array on a device. What is not in pinned memory would be waited for."""
+    tensor = torch.from_numpy(array)
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def _checked(waves: torch.Tensor) -> torch.Tensor:
     _require_gpu()
-    sample_type = str(waves.dtype).removeprefix("torch.")
-    if waves.ndim != 2 or sample_type not in SAMPLE_TYPES:
-        raise UserError(
-            f"LFCC: waves must be (batch, samples) of {' or '.join(SAMPLE_TYPES)}, "
-            f"not {tuple(waves.shape)} of {sample_type}"
-        )
+    check_samples(waves, "LFCC")
     return waves.detach().contiguous()
 
 

@@ -9,10 +9,11 @@ from srctrace.bank import Bank
 def plan_of(mixes: list[tuple], batch: int) -> Plan:
     """A plan with the same variants, (kind, snr, [(record, offset), ...]), for all utterances."""
     parts = [part for _, _, parts in mixes for part in parts] * batch
+    shape = (batch, len(mixes))
     return Plan(
-        kinds=np.array([[kind for kind, _, _ in mixes]] * batch, np.uint8),
+        kinds=np.array([kind for kind, _, _ in mixes] * batch, np.uint8).reshape(shape),
         firsts=np.cumsum([0, *(len(parts) for _, _, parts in mixes * batch)]).astype(np.int64),
-        snrs=np.array([[snr for _, snr, _ in mixes]] * batch, np.float64),
+        snrs=np.array([snr for _, snr, _ in mixes] * batch, np.float64).reshape(shape),
         records=np.array([record for record, _ in parts], np.int64),
         offsets=np.array([offset for _, offset in parts], np.int64),
     )

@@ -232,7 +232,13 @@ def changed(plan: Plan, **fields) -> Plan:
     ("fields", "message"),
     [
         ({"kinds": np.full((1, 2), 3, np.uint8)}, "mix 0 is of kind 3"),
-        ({"kinds": np.full((2, 2), 0, np.uint8)}, r"kinds must be \(batch, variants\), not \(2, 2\)"),
+        (
+            {"kinds": np.full((2, 2), 0, np.uint8), "snrs": np.zeros((2, 2))},
+            r"kinds must be \(batch, variants\), not \(2, 2\), for a batch of 1",
+        ),
+        ({"kinds": np.zeros(2, np.uint8)}, r"kinds must be \(batch, variants\), not \(2,\)"),
+        ({"kinds": np.zeros((1, 2), np.int64)}, "kinds must be an array of uint8, not of int64"),
+        ({"records": np.array([0.0, 1.0, 2.0])}, "records must be an array of int64, not of float64"),
         ({"kinds": np.full((1, 2), 2, np.uint8)}, "mix 0 is reverberation with 2 parts"),
         ({"snrs": np.full((1, 3), 0.0)}, "snrs must be as kinds"),
         ({"snrs": np.array([[np.nan, 0]])}, "mix 0 has an SNR of nan dB"),
@@ -252,10 +258,37 @@ def changed(plan: Plan, **fields) -> Plan:
 def test_a_plan_that_is_none_is_refused(fields, message):
     bank = odd_bank()
     mixes = [[Mix(ADD, (0, 2), (0.0, 0.5), 3.0), Mix(ADD, (1,), (0.0,), 3.0)]]
-    plan = changed(plan_of(mixes, bank, 100), **fields)
     for run in (augment, lambda *arguments: augment_lfcc(*arguments, LfccOptions(n_fft=50, win_length=50))):
         with pytest.raises(UserError, match=message):
-            run(np.zeros((1, 100), np.float32), plan, bank)
+            run(np.zeros((1, 100), np.float32), changed(plan_of(mixes, bank, 100), **fields), bank)
+
+
+def test_a_plan_takes_what_loses_nothing():
+    bank = odd_bank()
+    plan = plan_of([[Mix(ADD, (0, 2), (0.0, 0.5), 3.0), Mix(ADD, (1,), (0.0,), 3.5)]], bank, 100)
+    narrow = changed(
+        plan,
+        records=plan.records.astype(np.int32),
+        firsts=plan.firsts.tolist(),
+        snrs=plan.snrs.astype(np.float32),
+        offsets=np.repeat(plan.offsets, 2)[::2],
+    )
+    waves = np.ones((1, 100), np.float32)
+    np.testing.assert_array_equal(augment(waves, narrow, bank), augment(waves, plan, bank))
+
+
+def test_what_is_read_is_not_written(bank, speech):
+    memory = speech.astype(np.float32)
+    plan = drawn(bank, ["a", "b", "c"])
+    single = changed(plan, kinds=plan.kinds[:, :1], snrs=plan.snrs[:, :1], firsts=np.zeros(4, np.int64))
+    for compute in (
+        lambda: augment(memory, single, bank, out=memory[:, None]),
+        lambda: add_noise(memory, [np.ones(5, np.int16)] * 3, [0.0] * 3, out=memory),
+        lambda: lfcc(memory, LfccOptions(), out=memory[:, : 80 * 199].reshape(3, 80, 199)[:1]),
+    ):
+        with pytest.raises(UserError, match=r"must not be in the memory of waves|must be a contiguous"):
+            compute()
+    np.testing.assert_array_equal(memory, speech)
 
 
 def test_other_input_is_refused(bank, speech):
@@ -276,6 +309,15 @@ def test_other_input_is_refused(bank, speech):
         augment(speech, plan, bank, out=np.empty((3, 5, 100), np.float32))
     with pytest.raises(UserError, match="2 noises for 3 utterances"):
         add_noise(speech, [np.ones(5, np.int16)] * 2, [0.0] * 2)
+    with pytest.raises(UserError, match="noise 0 must be a NumPy array of int16"):
+        add_noise(speech, [None] * 3, [0.0] * 3)
+    with pytest.raises(UserError, match="2 SNRs for 3 noises"):
+        add_noise(speech, [np.ones(5, np.int16)] * 3, [0.0] * 2)
+    for out in ([[1.0]], np.empty((3, 10), np.float32)):
+        with pytest.raises(UserError, match=r"out: it must be a NumPy array or torch tensor of shape \(3, 32000\)"):
+            add_noise(speech, [np.ones(5, np.int16)] * 3, [0.0] * 3, out=out)
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        augment(speech, plan, bank, threads="2")
     with pytest.raises(UserError, match="impulse response 1 must be a NumPy array of int16"):
         reverberate(speech, [np.ones(5, np.int16), np.ones(5), np.ones(5, np.int16)])
 

@@ -111,6 +111,15 @@ arrays = hnp.arrays(
 )
 
 
+@st.composite
+def batches(draw) -> np.ndarray:
+    """Such as may be computed."""
+    shape = draw(st.tuples(st.integers(0, 5), st.integers(1, 40)))
+    elements = {np.float32: st.floats(-1, 1, width=32), np.int16: None}
+    kind = draw(st.sampled_from(list(elements)))
+    return draw(hnp.arrays(kind, shape, elements=elements[kind]))
+
+
 def views(array: np.ndarray) -> st.SearchStrategy[np.ndarray]:
     """The array with other strides, in other orders, unaligned, read-only."""
 
@@ -133,7 +142,7 @@ SMALL = LfccOptions(n_fft=4, win_length=4, hop_length=2, n_filter=3, n_lfcc=3)
 
 
 @settings(max_examples=300, deadline=None)
-@given(array=arrays.flatmap(views))
+@given(array=st.one_of(arrays, batches()).flatmap(views))
 def test_any_array_is_computed_or_refused(array):
     """Nothing but a good result or a clear refusal comes of any array: no crash, no other exception."""
     bank = Bank.of([np.ones(5, np.int16)])
@@ -158,7 +167,7 @@ def test_any_array_is_computed_or_refused(array):
 
 
 @settings(max_examples=100, deadline=None)
-@given(array=arrays.flatmap(views))
+@given(array=st.one_of(arrays, hnp.arrays(np.float32, (2, 3, 4), fill=st.nothing())).flatmap(views))
 def test_any_output_is_written_or_refused(array):
     waves = np.ones((2, 10), np.float32)
     before = array.copy()
@@ -184,10 +193,11 @@ def test_the_core_takes_nothing_but_what_it_knows(function):
         with pytest.raises(TypeError):
             call(waves, *rest[function])
     for index in range(len(rest[function])):
-        wrong = list(rest[function])
-        wrong[index] = "wrong"
-        with pytest.raises(TypeError):
-            call(np.zeros((1, 400), np.float32), *wrong)
+        for value in ("wrong", None):
+            wrong = list(rest[function])
+            wrong[index] = value
+            with pytest.raises(TypeError):
+                call(np.zeros((1, 400), np.float32), *wrong)
 
 
 @pytest.mark.parametrize(

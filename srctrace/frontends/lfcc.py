@@ -7,6 +7,7 @@ any batch, and with any number of threads.
 
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from operator import index
 
 from srctrace import _C
 from srctrace.arrays import gpu_for, like, outputs_of, refusing, samples_of
@@ -57,11 +58,14 @@ def _core(options: LfccOptions) -> _C.LfccOptions:
     core = _C.LfccOptions()
     for option in fields(options):
         value = getattr(options, option.name)
+        kind = getattr(option.type, "__name__", option.type)
         try:
+            if kind == "bool" and not isinstance(value, bool):
+                raise TypeError  # pybind11 would take None for False
             setattr(core, option.name, value)
         except TypeError:
-            kind = getattr(option.type, "__name__", option.type)
-            raise UserError(f"LFCC options: {option.name} is {value!r}: it must be {kind}") from None
+            within = ", below 2^31" if kind == "int" and isinstance(value, int) else ""
+            raise UserError(f"LFCC options: {option.name} is {value!r}: it must be {kind}{within}") from None
     return core
 
 
@@ -92,4 +96,4 @@ def lfcc(waves, options: LfccOptions, threads: int = 1, out=None):
         return gpu.lfcc(waves, options)
     array = samples_of(waves, "LFCC")
     with refusing("LFCC"):
-        return like(_C.lfcc(array, options.core, threads, outputs_of(out)), waves, out)
+        return like(_C.lfcc(array, options.core, index(threads), outputs_of(out, array)), waves, out)

@@ -163,14 +163,60 @@ def test_a_batch_is_its_utterances_bit_for_bit():
     np.testing.assert_array_equal(on_gpu(values, DEFAULT), singles)
 
 
+@pytest.mark.parametrize("place", [77, 5379], ids=["in a frame", "behind the last frame"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2e10])
-def test_a_bad_sample_spoils_its_utterance_and_no_other(value):
-    values = waves(3, 6000)
-    good = on_gpu(values, DEFAULT)
-    values[1, 77] = value
-    features = on_gpu(values, DEFAULT)
+def test_a_bad_sample_spoils_its_utterance_and_no_other(value, place, bank):
+    values = waves(3, 5380)  # 32 frames: one whole tile
+    device_bank = gpu.DeviceBank(bank.samples, bank.starts, "cpu")
+    plan = plan_of(MIXES, 3)
+
+    def compute():
+        mixed = gpu.augment_lfcc(torch.from_numpy(values), plan, device_bank, DEFAULT).numpy()
+        return np.concatenate([on_gpu(values, DEFAULT)[:, None], mixed], axis=1)
+
+    good = compute()
+    assert np.isfinite(good).all()
+    values[1, place] = value
+    features = compute()
     assert np.isnan(features[1]).all()
     np.testing.assert_array_equal(features[[0, 2]], good[[0, 2]])
+
+
+def test_the_largest_samples_are_good(bank):
+    values = np.full((1, 6000), 1e10, np.float32)
+    device_bank = gpu.DeviceBank(bank.samples, bank.starts, "cpu")
+    plan = plan_of([(CLEAN, 0.0, []), (ADD, 0.0, [(0, 0)]), (REVERB, 0.0, [(RESPONSE, 0)])], 1)
+    assert gpu.augment_lfcc(torch.from_numpy(values), plan, device_bank, DEFAULT).isfinite().all()
+
+
+def test_no_variants_give_no_features(bank):
+    device_bank = gpu.DeviceBank(bank.samples, bank.starts, "cpu")
+    for values, mixes in ((waves(2, 4000), []), (waves(0, 4000), MIXES)):
+        plan = plan_of(mixes, len(values))
+        features = gpu.augment_lfcc(torch.from_numpy(values), plan, device_bank, DEFAULT)
+        assert features.shape == (len(values), len(mixes), 80, 24)
+
+
+def test_too_few_samples_are_refused_whatever_the_plan(bank):
+    device_bank = gpu.DeviceBank(bank.samples, bank.starts, "cpu")
+    with pytest.raises(UserError, match="too short"):
+        gpu.augment_lfcc(torch.zeros(1, 0), plan_of([(REVERB, 0.0, [(RESPONSE, 0)])], 1), device_bank, DEFAULT)
+
+
+def test_too_little_memory_for_reverberation_is_said(bank, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    device_bank = gpu.DeviceBank(bank.samples, bank.starts, "cpu")
+    monkeypatch.setattr(torch.fft, "rfft", full)
+    with pytest.raises(UserError, match="reverberation on cpu: CUDA out of memory"):
+        gpu.augment_lfcc(torch.zeros(1, 4000), plan_of([(REVERB, 0.0, [(RESPONSE, 0)])], 1), device_bank, DEFAULT)
+
+
+@pytest.mark.parametrize("starts", [[0, 50_000_000, 100], [0, 10, 10], [-1, 10], [0, 101]], ids=str)
+def test_a_bank_whose_records_are_not_there_is_refused(starts):
+    with pytest.raises(UserError, match=r"noise bank: record \d of the bank is from sample"):
+        gpu.DeviceBank(np.zeros(100, np.int16), np.array(starts), "cpu")
 
 
 def test_no_utterances_give_no_features():
@@ -261,7 +307,7 @@ def test_spectra_are_kept_and_make_room(bank):
         ({"firsts": np.array([0, 2])}, "mix 0 has parts 0 to 2, but there are 1"),
         ({"firsts": np.array([0])}, "firsts must be an array of 2 values"),
         (
-            {"kinds": np.array([[0], [0]], np.uint8)},
+            {"kinds": np.array([[0], [0]], np.uint8), "snrs": np.zeros((2, 1))},
             r"kinds must be \(batch, variants\), not \(2, 1\)",
         ),
     ],
