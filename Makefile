@@ -41,6 +41,7 @@ bench: .venv/bench ## measure the preprocessing against other libraries; BENCHFL
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "srctrace needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	rm -f srctrace/_cuda*.so  # it fits no other _C than its own
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -64,6 +65,8 @@ lock: ## resolve pyproject.toml again into requirements.lock
 
 # The core under sanitizers, on every instruction set of this machine; and on those of 64-bit Arm, in an emulator.
 CORE := $(filter-out csrc/bind%,$(wildcard csrc/*.cc))
+CORE_ON_ARM := $(filter-out csrc/kernel_avx%,$(CORE))
+CORE_HERE := $(if $(filter x86_64,$(shell uname -m)),$(CORE),$(CORE_ON_ARM))
 CORE_FLAGS := -std=c++17 -O1 -g -fno-math-errno -fno-trapping-math -Wall -Wextra -Werror -Wno-psabi -pthread -Icsrc
 
 .PHONY: sanitize test-arm
@@ -74,7 +77,7 @@ test-arm: build/arm/kernels ## run the C++ core on 64-bit Arm; needs g++-aarch64
 	qemu-aarch64 $< 20
 
 build/sanitize/kernels: CORE_FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all
-build/sanitize/kernels: $(patsubst csrc/%.cc,build/sanitize/%.o,$(CORE)) tests/core/kernels.cc
+build/sanitize/kernels: $(patsubst csrc/%.cc,build/sanitize/%.o,$(CORE_HERE)) tests/core/kernels.cc
 	$(CXX) $(CORE_FLAGS) -o $@ $^
 
 build/sanitize/%.o: csrc/%.cc $(wildcard csrc/*.h csrc/*.inc)
@@ -84,7 +87,7 @@ build/sanitize/%.o: csrc/%.cc $(wildcard csrc/*.h csrc/*.inc)
 FLAGS_kernel_avx2 := -mavx2 -mfma
 FLAGS_kernel_avx512 := -mavx512f -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512
 
-build/arm/kernels: $(filter-out csrc/kernel_avx%,$(CORE)) tests/core/kernels.cc $(wildcard csrc/*.h csrc/*.inc)
+build/arm/kernels: $(CORE_ON_ARM) tests/core/kernels.cc $(wildcard csrc/*.h csrc/*.inc)
 	@mkdir -p $(@D)
 	aarch64-linux-gnu-g++ $(CORE_FLAGS) -O3 -static -o $@ $(filter %.cc,$^)
 

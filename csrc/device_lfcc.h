@@ -38,8 +38,8 @@ class DeviceLfcc {
   // Of memory that Run() needs. It is of no use between calls.
   int64_t WorkspaceBytes(int64_t mixes, int64_t samples, int64_t parts) const;
 
-  // Computes (mixes, n_lfcc, frames) in the order of `stream`, a cudaStream_t. A mix with a sample that is NaN,
-  // infinite or beyond +-1e10 in one of its frames gets NaN throughout. Throws std::invalid_argument for shapes and
+  // Computes (mixes, n_lfcc, frames) in the order of `stream`, a cudaStream_t. The mixes of a wave with a sample that
+  // is NaN, infinite or beyond +-1e10 are NaN throughout. Throws std::invalid_argument for shapes and
   // pointers that are not as they must be, CudaError for what the device cannot do.
   void Run(const DeviceAudio& audio, void* workspace, int64_t workspace_bytes, float* features, void* stream) const;
 

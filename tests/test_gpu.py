@@ -147,11 +147,18 @@ def test_on_another_stream():
 @on_gpus
 def test_nothing_waits_for_the_device():
     values = torch.from_numpy(noise(4)).cuda()
-    gpu.lfcc(values, DEFAULT)
+    bank = Bank.of([np.ones(9000, np.int16), np.arange(700, dtype=np.int16)]).on(values.device)
+    plan = plan_of([(CLEAN, 0.0, []), (ADD, 3.0, [(0, 5)]), (REVERB, 0.0, [(1, 0)])], len(values))
+
+    def compute():
+        gpu.lfcc(values, DEFAULT)
+        gpu.augment_lfcc(values, plan, bank, DEFAULT)
+
+    compute()
     torch.cuda.synchronize()
     torch.cuda._sleep(2_000_000_000)  # about a second
     done = torch.cuda.Event()
-    gpu.lfcc(values, DEFAULT)
+    compute()
     done.record()
     assert not done.query()
 

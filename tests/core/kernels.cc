@@ -76,7 +76,7 @@ void CompareLfcc(const Kernel& kernel, const LfccOptions& options, const std::ve
   LfccWorker(options, samples, kernel).Run(in.get(), got.get());
   LfccWorker(options, samples, kScalarKernel).Run(in.get(), expected.get());
   // In dB, a value is as exact as the quietest energy that is above the floor.
-  Compare(got, expected, values, options.log_lf ? 1e-3 : 0.1,
+  Compare(got, expected, values, options.log_lf ? 1e-3 : 0.01,
           std::string(kernel.name) + ": " + options.ToString() + " of " + std::to_string(samples) + " samples");
 }
 
