@@ -14,8 +14,13 @@ from srctrace.audio import SUFFIXES
 from srctrace.errors import UserError
 from srctrace.tables import read_table, write_table
 
-COLUMNS = ("utterance", "path", "language", "source", "speaker", "text", "sentence")
+COLUMNS = ("utterance", "path", "language", "source", "speaker", "text", "sentence", "split")
 """Columns of a manifest; `docs/files.md` says what each means."""
+
+SOURCES_COLUMNS = ("source", "set")
+"""Columns of `sources.tsv`, the label map: in-set sources in the order of their labels, then those out-of-set."""
+
+SETS = ("in-set", "out-of-set")
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names that become parts of file names and wildcards."""
@@ -56,6 +61,7 @@ def scan_folder(root: str | os.PathLike, languages: Iterable[str]) -> list[Row]:
                     "speaker": "",
                     "text": "",
                     "sentence": "",
+                    "split": "",
                 }
             )
     return rows
@@ -133,3 +139,30 @@ def read_manifest(path: str | os.PathLike) -> list[Row]:
 def write_manifest(path: str | os.PathLike, rows: Sequence[Row]) -> None:
     """Write a manifest, atomically."""
     write_table(path, COLUMNS, rows)
+
+
+def read_sources(path: str | os.PathLike) -> tuple[list[str], list[str]]:
+    """In-set sources, in the order of their labels, and out-of-set ones, from `sources.tsv`.
+
+    Raises:
+        UserError: it is missing, lacks a column, has an unknown set, or fewer than two in-set sources.
+    """
+    found: dict[str, list[str]] = {kind: [] for kind in SETS}
+    for row in read_table(path, SOURCES_COLUMNS):
+        if row["set"] not in SETS:
+            raise UserError(f"{path}: source {row['source']!r}: unknown set {row['set']!r}; known: {', '.join(SETS)}")
+        found[row["set"]].append(row["source"])
+    in_set, out_of_set = (found[kind] for kind in SETS)
+    if len(in_set) < 2:
+        raise UserError(f"{path}: {len(in_set)} in-set source(s): two at least are needed to tell apart")
+    return in_set, out_of_set
+
+
+def write_sources(path: str | os.PathLike, in_set: Sequence[str], out_of_set: Sequence[str] = ()) -> None:
+    """Write `sources.tsv`, atomically."""
+    rows = [
+        {"source": source, "set": kind}
+        for kind, names in zip(SETS, (in_set, out_of_set), strict=True)
+        for source in names
+    ]
+    write_table(path, SOURCES_COLUMNS, rows)

@@ -23,6 +23,7 @@ def corpus(speakers: int = 6, texts: int = 8, languages=("en", "de")) -> list[di
             "speaker": f"s{speaker}",
             "text": f"{language}-t{text}",
             "sentence": f"{language}-t{text}-{speaker}",
+            "split": "",
         }
         for language in languages
         for source in SOURCES
@@ -163,7 +164,7 @@ def test_bad_manifests(break_it, message):
 
 def test_missing_manifest_column(tmp_path):
     write_table(tmp_path / "m.tsv", COLUMNS[:-1], bare())
-    with pytest.raises(UserError, match="no column sentence"):
+    with pytest.raises(UserError, match="no column split"):
         read_manifest(tmp_path / "m.tsv")
 
 

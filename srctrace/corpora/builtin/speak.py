@@ -93,6 +93,7 @@ def _speak_one(
                         "speaker": name,
                         "text": sentence.carrier,
                         "sentence": sentence.id,
+                        "split": "",
                     }
                 )
     return rows
