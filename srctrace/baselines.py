@@ -67,25 +67,28 @@ def classifier() -> Pipeline:
 def matrix(
     systems: Mapping[str, Vectors],
     splits: Mapping[str, Sequence[Row]],
+    cells: Sequence[tuple[str, str]],
     corpus: str,
     protocol: str,
 ) -> Iterator[dict[str, object]]:
-    """Rows of `metrics.tsv`: every trivial system, trained on each condition and tested on each.
+    """Rows of `metrics.tsv`: every trivial system in every cell.
 
     Trained on the train rows, tested on the eval rows whose source was in training; a pair without any is left out.
 
     Args:
         systems: name to its vectors, one per utterance.
         splits: condition to the rows of its split table.
+        cells: (train, test) conditions.
 
     Raises:
         UserError: an utterance has no vector, or one with a value that is not finite; a train condition has fewer
             than two sources.
     """
-    jobs = [(system, train) for system in systems for train in splits if _rows(splits[train], "train")]
+    tests = {train: [test for other, test in cells if other == train] for train, _ in cells}
+    jobs = [(system, train) for system in systems for train in tests if _rows(splits[train], "train")]
     for system, train in tqdm(jobs, desc="audit: baselines", unit="condition", mininterval=1):
         predict, sources = _fit(systems[system], _rows(splits[train], "train"), f"{system}, trained on {train}")
-        for test in splits:
+        for test in tests[train]:
             rows = [row for row in _rows(splits[test], "eval") if row["source"] in sources]
             if rows:
                 identity = {"corpus": corpus, "protocol": protocol, "system": system, "seed": 0}

@@ -107,6 +107,7 @@ def _scan(parser: argparse.ArgumentParser):
     parser.add_argument("--languages", nargs="+", required=True)
     parser.add_argument("--sources", nargs="+", required=True)
     parser.add_argument("--out-of-set", nargs="*", default=[])
+    parser.add_argument("--label-map", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
 
     def run(arguments: argparse.Namespace) -> None:
@@ -115,6 +116,7 @@ def _scan(parser: argparse.ArgumentParser):
         else:
             rows = manifest.read_corpus_tables(arguments.tables, arguments.languages)
         manifest.write_manifest(arguments.out, manifest.build_manifest(rows, arguments.sources, arguments.out_of_set))
+        manifest.write_sources(arguments.label_map, arguments.sources, arguments.out_of_set)
 
     return run
 
@@ -155,46 +157,52 @@ def _pack_noise(parser: argparse.ArgumentParser):
     )
 
 
-@command("split", "deal utterances into train, dev and eval; refuse leaks")
+@command("split", "say who is in train, dev and eval; refuse leaks")
 def _split(parser: argparse.ArgumentParser):
     from srctrace.protocol import COLUMNS, SplitOptions, assign, refuse_leaks
 
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--waves", type=Path, nargs="+", required=True, help="indices of decoded audio")
-    parser.add_argument("--sources", nargs="+", required=True)
+    parser.add_argument("--sources", type=Path, required=True, help="the label map")
     parser.add_argument("--out", type=Path, required=True)
     add_flags(parser, SplitOptions)
 
     def run(arguments: argparse.Namespace) -> None:
-        from srctrace.manifest import read_manifest
+        from srctrace.manifest import read_manifest, read_sources
         from srctrace.tables import read_table, write_table
 
-        rows = assign(read_manifest(arguments.manifest), arguments.sources, from_flags(SplitOptions, arguments))
+        sources, out_of_set = read_sources(arguments.sources)
+        options = from_flags(SplitOptions, arguments)
+        rows = assign(read_manifest(arguments.manifest), sources, options, out_of_set)
         digests = {
             row["utterance"]: row["digest"]
             for path in arguments.waves
             for row in read_table(path, ["utterance", "digest"])
         }
-        refuse_leaks(rows, str(arguments.manifest), digests)
+        if options.origin == "dealt":
+            refuse_leaks(rows, str(arguments.manifest), digests)
         write_table(arguments.out, COLUMNS, rows)
 
     return run
 
 
-@command("list-conditions", "write a protocol's split lists, one per condition")
+@command("list-conditions", "write the split list of each condition")
 def _list_conditions(parser: argparse.ArgumentParser):
+    from srctrace.grid import Condition
     from srctrace.protocol import read_split, write_conditions
 
     parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--conditions", nargs="+", required=True, help="NAME=LANGUAGE,LANGUAGE…")
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        required=True,
+        metavar="CONDITION",
+        help="NAME=LANGUAGE,… and perhaps :seen-by=LANGUAGE,…, :unseen-by=LANGUAGE,… or :out-of-set",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder that gets NAME.tsv")
 
     def run(arguments: argparse.Namespace) -> None:
-        pairs = [text.partition("=") for text in arguments.conditions]
-        for name, equals, languages in pairs:
-            if not (name and equals and languages):
-                raise UserError(f"--conditions {name}{equals}{languages}: expected NAME=LANGUAGE,LANGUAGE…")
-        conditions = {name: languages.split(",") for name, _, languages in pairs}
+        conditions = [Condition.parse(text) for text in arguments.conditions]
         write_conditions(read_split(arguments.split), conditions, arguments.out)
 
     return run
@@ -217,7 +225,7 @@ def _extract(parser: argparse.ArgumentParser):
     def run(arguments: argparse.Namespace) -> None:
         from srctrace.protocol import read_split
 
-        split_of = {row["utterance"]: row["split"] for row in read_split(arguments.split)}
+        split_of = {row["utterance"]: row["split"].removesuffix("-unknown") for row in read_split(arguments.split)}
         pack_features(
             arguments.waves,
             arguments.bank,
@@ -240,7 +248,7 @@ def _train(parser: argparse.ArgumentParser):
     parser.add_argument("--split", type=Path, required=True, help="the train condition's split list")
     parser.add_argument("--system", required=True)
     parser.add_argument("--sizes", nargs="*", default=[], metavar="NAME=VALUE", help="sizes of the back-end")
-    parser.add_argument("--sources", nargs="+", required=True, help="the label map")
+    parser.add_argument("--sources", type=Path, required=True, help="the label map")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
     parser.add_argument("--threads", type=at_least(int, 1), default=1)
@@ -248,13 +256,15 @@ def _train(parser: argparse.ArgumentParser):
     add_flags(parser, TrainOptions)
 
     def run(arguments: argparse.Namespace) -> None:
+        from srctrace.manifest import read_sources
+
         train(
             arguments.features,
             arguments.split,
             arguments.out,
             arguments.system,
             _sizes(arguments.sizes),
-            arguments.sources,
+            read_sources(arguments.sources)[0],
             arguments.seed,
             from_flags(TrainOptions, arguments),
             arguments.device,
@@ -292,17 +302,17 @@ def _measure(parser: argparse.ArgumentParser):
 
     for column in MODEL_COLUMNS:
         parser.add_argument(f"--{column}", required=True, help=f"the model's {column}, for the tables")
-    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="scores, one table per test condition")
-    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the split lists, in the same order")
+    _add_cells(parser, "PROTOCOL/TEST")
+    parser.add_argument("--scores", type=Path, required=True, help="folder with the scores of each test condition")
+    parser.add_argument("--splits", type=Path, required=True, help="folder with their split lists")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the tables")
-
-    def run(arguments: argparse.Namespace) -> None:
-        if [path.name for path in arguments.scores] != [path.name for path in arguments.splits]:
-            raise UserError("--scores and --splits must name the same test conditions in the same order")
-        tests = {path.stem: (path, split) for path, split in zip(arguments.scores, arguments.splits, strict=True)}
-        measure({column: getattr(arguments, column) for column in MODEL_COLUMNS}, tests, arguments.out)
-
-    return run
+    return lambda arguments: measure(
+        {column: getattr(arguments, column) for column in MODEL_COLUMNS},
+        arguments.cells,
+        arguments.scores,
+        arguments.splits,
+        arguments.out,
+    )
 
 
 @command("collect", "put the metrics, classes or confusion tables of all models into one")
@@ -334,8 +344,9 @@ def _audit(parser: argparse.ArgumentParser):
 
     parser.add_argument("--corpus", required=True, help="its name, for the tables")
     parser.add_argument("--protocol", required=True, help="its name, for the tables")
+    _add_cells(parser, "TRAIN/TEST")
     parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="split lists of all conditions")
+    parser.add_argument("--splits", type=Path, required=True, help="folder with the conditions' split lists")
     parser.add_argument("--waves", type=Path, nargs="+", required=True, help="indices of decoded audio")
     parser.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores (.npy)")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets baselines.tsv and findings.tsv")
@@ -343,7 +354,8 @@ def _audit(parser: argparse.ArgumentParser):
         corpus=arguments.corpus,
         protocol=arguments.protocol,
         manifest=arguments.manifest,
-        splits={path.stem: path for path in arguments.splits},
+        cells=arguments.cells,
+        splits=arguments.splits,
         waves=arguments.waves,
         features=arguments.features,
         out=arguments.out,
@@ -382,6 +394,18 @@ def _report(parser: argparse.ArgumentParser):
     parser.add_argument("--figures", type=Path, required=True, help="folder that `srctrace plot` wrote to")
     parser.add_argument("--out", type=Path, required=True)
     return lambda arguments: write_report(inputs(arguments), arguments.figures, arguments.out)
+
+
+def _add_cells(parser: argparse.ArgumentParser, form: str) -> None:
+    """A flag for cells, each a pair of names."""
+
+    def pair(text: str) -> tuple[str, str]:
+        first, slash, second = text.partition("/")
+        if not (first and slash and second):
+            raise argparse.ArgumentTypeError(f"{text!r} is not of the form {form}")
+        return first, second
+
+    parser.add_argument("--cells", type=pair, nargs="+", required=True, metavar=form)
 
 
 def _sizes(pairs: Sequence[str]) -> dict[str, object]:

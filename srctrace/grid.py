@@ -1,9 +1,9 @@
-"""The enumeration of experiments: from a config to conditions, models and cells.
+"""The enumeration of experiments: from a config to conditions, cells and models.
 
 Standard library only: the Snakefile imports it, and Snakemake reads the Snakefile again for every job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,6 +13,7 @@ FRONTENDS = ("lfcc",)
 BACKENDS = ("resnet18", "ecapa-tdnn", "aasist")
 VARIANTS = ("clean", "noise", "music", "babble", "reverb")
 BUILTIN_LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
+OUT_OF_SET = "out-of-set"
 
 
 class ConfigError(UserError):
@@ -20,32 +21,124 @@ class ConfigError(UserError):
 
 
 @dataclass(frozen=True)
-class Model:
-    """One training job: a system, trained on one condition of a protocol with one seed."""
+class Condition:
+    """A named train or test set: the utterances of some languages.
+
+    `speakers`: `all` of them, or only those `seen` or `unseen` by a model trained on the languages `seen_by`; such a
+    condition is for tests only. `unknown`: with the utterances of out-of-set sources.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    speakers: str = "all"
+    seen_by: tuple[str, ...] = ()
+    unknown: bool = False
+
+    def __str__(self) -> str:
+        """As `parse` reads it: NAME=LANGUAGE,… then, where it applies, :seen-by=LANGUAGE,… or :out-of-set."""
+        text = f"{self.name}={','.join(self.languages)}"
+        if self.seen_by:
+            text += f":{self.speakers}-by={','.join(self.seen_by)}"
+        return f"{text}:{OUT_OF_SET}" if self.unknown else text
+
+    @classmethod
+    def parse(cls, text: str) -> "Condition":
+        """The condition that `str` wrote, or a person.
+
+        Raises:
+            UserError: it has another form.
+        """
+        main, *rest = text.split(":")
+        name, equals, languages = main.partition("=")
+        condition = {"name": name, "languages": tuple(filter(None, languages.split(",")))}
+        for part in rest:
+            key, _, value = part.partition("=")
+            if key in ("seen-by", "unseen-by") and value:
+                condition |= {"speakers": key.removesuffix("-by"), "seen_by": tuple(value.split(","))}
+            elif part == OUT_OF_SET:
+                condition["unknown"] = True
+            else:
+                equals = ""
+        if not (name and equals and condition["languages"]):
+            raise UserError(
+                f"condition {text!r}: expected NAME=LANGUAGE,… and perhaps :seen-by=LANGUAGE,…, :unseen-by=LANGUAGE,… "
+                f"or :{OUT_OF_SET}"
+            )
+        return cls(**condition)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One result of a protocol: models trained on one condition, tested on another.
+
+    `group`: the cells that are averaged with it, as `cross-lingual`. `column`: its place in the protocol's table, whose
+    rows are train conditions; the test condition, or what it is to the train condition, as `unseen language`.
+    """
 
     protocol: str
+    train: Condition
+    test: Condition
+    group: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """One training job: a system, trained on one condition with one seed, whatever protocols test it."""
+
     system: str
     train: str
     seed: int
 
     @property
     def folder(self) -> str:
-        """Where its files are, below `results/{corpus}/`."""
-        return f"{self.protocol}/{self.system}/{self.train}/seed{self.seed}"
+        """Where its files are, below `results/{corpus}/models/`."""
+        return f"{self.system}/{self.train}/seed{self.seed}"
 
 
-def conditions(config: Mapping, protocol: str) -> dict[str, list[str]]:
-    """Conditions of a protocol: name to the languages in it. Each is a train and a test condition."""
-    return {"mono": _mono}[protocol](config)
+def cells(config: Mapping) -> list[Cell]:
+    """Every cell of the run, protocol by protocol; each stands for one result of every system and seed."""
+    return [cell for protocol in config["protocols"] for cell in PROTOCOLS[protocol](config)]
+
+
+def conditions(config: Mapping, protocols: Sequence[str] | None = None) -> dict[str, Condition]:
+    """The conditions of some protocols, of all that were chosen by default, by name.
+
+    Raises:
+        ConfigError: two conditions have the same name.
+    """
+    chosen = config["protocols"] if protocols is None else protocols
+    listed = [condition for condition in _out_of_set(config) if OUT_OF_SET in chosen]
+    ends = [end for cell in cells(config) if cell.protocol in chosen for end in (cell.train, cell.test)]
+    found: dict[str, Condition] = {}
+    for condition in (*ends, *listed):
+        other = found.setdefault(condition.name, condition)
+        if sorted(other.languages) != sorted(condition.languages):
+            raise ConfigError(
+                f"families: {condition.name!r} would name two conditions ({', '.join(other.languages)} and "
+                f"{', '.join(condition.languages)}): give the family another name"
+            )
+    return found
+
+
+def tests(config: Mapping) -> dict[str, tuple[str, ...]]:
+    """Train condition to all conditions that its models are tested on, over all protocols."""
+    found: dict[str, dict[str, None]] = {}
+    for cell in cells(config):
+        found.setdefault(cell.train.name, {})[cell.test.name] = None
+    return {train: tuple(names) for train, names in found.items()}
 
 
 def models(config: Mapping) -> list[Model]:
     """Every model of the run, in the order of the config."""
     return [
-        Model(protocol, system, train, seed)
-        for protocol in config["protocols"]
-        for system, train, seed in product(config["systems"], conditions(config, protocol), config["seeds"])
+        Model(system, train, seed) for system, train, seed in product(config["systems"], tests(config), config["seeds"])
     ]
+
+
+def tested_protocols(config: Mapping) -> list[str]:
+    """The protocols that have cells; of the others there are split lists only."""
+    return [protocol for protocol in config["protocols"] if protocol != OUT_OF_SET]
 
 
 def split_system(system: str) -> tuple[str, str]:
@@ -70,12 +163,21 @@ def check(config: Mapping) -> None:
     """
     for system in config["systems"]:
         split_system(system)
-    corpus = config["corpus"]
+    _check_corpus(config["corpus"])
+    _check_protocols(config)
+    unknown = set(config["train"]["variants"]) - set(config["variants"])
+    if unknown:
+        raise ConfigError(f"train.variants: {', '.join(sorted(unknown))} is not among variants")
+
+
+def _check_corpus(corpus: Mapping) -> None:
     if corpus["type"] == "builtin":
         for language in corpus["languages"]:
             if language not in BUILTIN_LANGUAGES:
                 known = ", ".join(BUILTIN_LANGUAGES)
                 raise ConfigError(f"corpus.languages: the built-in corpus does not speak {language!r}; known: {known}")
+        if not corpus["sources"]:
+            raise ConfigError("corpus.sources: missing: the built-in corpus speaks what is named")
     elif not corpus["path"]:
         raise ConfigError(f"corpus.path: missing: say where the {corpus['type']} corpus lies")
     elif corpus["type"] == "table" and not corpus["table"]:
@@ -83,11 +185,100 @@ def check(config: Mapping) -> None:
     both = set(corpus["sources"]) & set(corpus["out_of_set"])
     if both:
         raise ConfigError(f"corpus.out_of_set: {', '.join(sorted(both))} cannot be in corpus.sources too")
-    unknown = set(config["train"]["variants"]) - set(config["variants"])
-    if unknown:
-        raise ConfigError(f"train.variants: {', '.join(sorted(unknown))} is not among variants")
 
 
-def _mono(config: Mapping) -> dict[str, list[str]]:
-    """Mono- and cross-lingual: each language alone."""
-    return {language: [language] for language in config["corpus"]["languages"]}
+def _check_protocols(config: Mapping) -> None:
+    protocols, languages = config["protocols"], config["corpus"]["languages"]
+    if not tested_protocols(config):
+        raise ConfigError(f"protocols: {OUT_OF_SET} is split lists only: choose one that trains and tests beside it")
+    if "family" in protocols and not config["families"]:
+        raise ConfigError("families: missing: the protocol family needs them, as {romance: [fr, it], slavic: [pl, ru]}")
+    for name, members in config["families"].items():
+        for language in members:
+            if language not in languages:
+                raise ConfigError(
+                    f"families.{name}: {language!r} is not among corpus.languages: {', '.join(languages)}"
+                )
+    leave_one_out = {"unseen-language", "unseen-speaker"} & set(protocols)
+    if leave_one_out and len(languages) < 2:
+        raise ConfigError(f"protocols: {min(leave_one_out)} leaves a language out: corpus.languages has only one")
+    conditions(config)
+
+
+def _language(name: str) -> Condition:
+    return Condition(name, (name,))
+
+
+def _without(config: Mapping, left_out: str) -> Condition:
+    rest = (language for language in config["corpus"]["languages"] if language != left_out)
+    return Condition(f"without-{left_out}", tuple(rest))
+
+
+def _all(config: Mapping) -> Condition:
+    return Condition("all", tuple(config["corpus"]["languages"]))
+
+
+def _mono(config: Mapping) -> Iterator[Cell]:
+    """Mono- and cross-lingual: trained on each language, tested on each."""
+    for train, test in product(config["corpus"]["languages"], repeat=2):
+        group = "mono-lingual" if train == test else "cross-lingual"
+        yield Cell("mono", _language(train), _language(test), group, test)
+
+
+def _family(config: Mapping) -> Iterator[Cell]:
+    """Language families: trained on each, tested on each."""
+    for train, test in product(config["families"].items(), repeat=2):
+        group = "same family" if train == test else "other family"
+        ends = (Condition(name, tuple(languages)) for name, languages in (train, test))
+        yield Cell("family", *ends, group, test[0])
+
+
+def _unseen_language(config: Mapping) -> Iterator[Cell]:
+    """Trained on all languages but one, tested on these together and on the one left out."""
+    for language in config["corpus"]["languages"]:
+        train = _without(config, language)
+        for test, column in ((train, "seen languages"), (_language(language), "unseen language")):
+            yield Cell("unseen-language", train, test, column, column)
+
+
+def _unseen_speaker(config: Mapping) -> Iterator[Cell]:
+    """The models of `unseen-language`, tested on speakers who were in their training and on others.
+
+    Where speaker ids do not hold across languages, nobody of the language left out was in training.
+    """
+    for language in config["corpus"]["languages"]:
+        train = _without(config, language)
+        for of, where in ((train, "seen languages"), (_language(language), "unseen language")):
+            for speakers in ("seen", "unseen"):
+                column = f"{where}, {speakers} speakers"
+                if of is train or config["speakers"]["across_languages"]:
+                    test = Condition(f"{of.name}-{speakers}-speakers", of.languages, speakers, train.languages)
+                    yield Cell("unseen-speaker", train, test, column, column)
+                elif speakers == "unseen":
+                    yield Cell("unseen-speaker", train, of, column, column)
+
+
+def _pooled(config: Mapping) -> Iterator[Cell]:
+    """Trained on all languages together, tested on these and on each: given split lists as they are."""
+    train = _all(config)
+    yield Cell("pooled", train, train, "all languages", train.name)
+    if len(train.languages) > 1:
+        for language in train.languages:
+            yield Cell("pooled", train, _language(language), "each language", language)
+
+
+def _out_of_set(config: Mapping) -> list[Condition]:
+    """Lists with the utterances of out-of-set sources among the others': for each language, and for all."""
+    ends = [*map(_language, config["corpus"]["languages"]), _all(config)]
+    return [Condition(f"{end.name}-{OUT_OF_SET}", end.languages, unknown=True) for end in ends]
+
+
+PROTOCOLS = {
+    "mono": _mono,
+    "family": _family,
+    "unseen-language": _unseen_language,
+    "unseen-speaker": _unseen_speaker,
+    "pooled": _pooled,
+    OUT_OF_SET: lambda config: (),
+}
+"""Protocol to its cells; the words that a config may choose."""

@@ -21,8 +21,8 @@ from srctrace.protocol import read_split
 from srctrace.rng import generator
 from srctrace.tables import read_table, write_table
 
-MODEL_COLUMNS = ("corpus", "protocol", "system", "seed", "train")
-CELL_COLUMNS = (*MODEL_COLUMNS, "test", "variant")
+MODEL_COLUMNS = ("corpus", "system", "seed", "train")
+CELL_COLUMNS = ("corpus", "protocol", "system", "seed", "train", "test", "variant")
 METRICS_COLUMNS = (
     *CELL_COLUMNS,
     *("n_trials", "macro_f1", "macro_f1_low", "macro_f1_high", "accuracy", "balanced_accuracy"),
@@ -236,32 +236,41 @@ def read_scores(table: str | os.PathLike, split: str | os.PathLike) -> tuple[Sco
 
 def measure(
     model: Mapping[str, object],
-    tests: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
+    cells: Sequence[tuple[str, str]],
+    scores: str | os.PathLike,
+    splits: str | os.PathLike,
     out: str | os.PathLike,
 ) -> None:
     """Write `metrics.tsv`, `classes.tsv` and `confusion.tsv` of one model into the folder `out`.
 
-    For each test condition, first over all trials (variant `all`), then over each variant that was scored. Classes
-    without trials have no row in `classes.tsv` and none as a label in `confusion.tsv`, but may be predicted there.
+    For each cell, first over all trials (variant `all`), then over each variant that was scored. Classes without trials
+    have no row in `classes.tsv` and none as a label in `confusion.tsv`, but may be predicted there.
 
     Args:
-        model: has the `MODEL_COLUMNS`: corpus, protocol, system, seed, train.
-        tests: test condition to its scores table and its split table.
+        model: has the `MODEL_COLUMNS`: corpus, system, seed, train.
+        cells: (protocol, test condition) pairs.
+        scores: folder with the scores of each test condition, as `{test}.tsv`.
+        splits: folder with the split table of each test condition.
 
     Raises:
         UserError: see `read_scores`; or two scores tables are of different sources.
     """
     metrics, classes, confusion = [], [], []
     first: tuple[str, ...] = ()
-    for test, (table, split) in tests.items():
-        scores, sources = read_scores(table, split)
-        first = first or sources
-        if sources != first:
-            raise UserError(f"{table}: scored over {', '.join(sources)}, another test over {', '.join(first)}")
-        scored = [variant for variant in VARIANTS if (scores.variant == variant).any()]
+    read: dict[str, Scores] = {}
+    for protocol, test in cells:
+        table = Path(scores) / f"{test}.tsv"
+        if test not in read:
+            read[test], sources = read_scores(table, Path(splits) / f"{test}.tsv")
+            first = first or sources
+            if sources != first:
+                raise UserError(f"{table}: scored over {', '.join(sources)}, another test over {', '.join(first)}")
+        trials = read[test]
+        scored = [variant for variant in VARIANTS if (trials.variant == variant).any()]
         for variant in ("all", *scored):
-            identity = {**{column: model[column] for column in MODEL_COLUMNS}, "test": test, "variant": variant}
-            row, found = cell(scores.of_variant(variant), sources, identity)
+            identity = {**model, "protocol": protocol, "test": test, "variant": variant}
+            identity = {column: identity[column] for column in CELL_COLUMNS}
+            row, found = cell(trials.of_variant(variant), first, identity)
             metrics.append(row)
             classes.extend({**identity, **class_row} for class_row in _class_rows(found))
             confusion.extend({**identity, **pair_row} for pair_row in _pair_rows(found))

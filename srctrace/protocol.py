@@ -1,8 +1,8 @@
 """Splits: who is in train, dev and eval, and the refusal of leaks.
 
-An utterance has one split in the whole corpus, so that no pair of train and test conditions can leak. Speakers marked
-unseen are in eval only. Texts are never shared between splits: whole groups (the manifest's `text`, else its
-`sentence`, else the utterance) are dealt out.
+An utterance has one split in the whole corpus, so that no pair of train and test conditions can leak. Splits are dealt
+here, or given with the corpus. When they are dealt, speakers marked unseen are in eval only, and texts are never shared
+between splits: whole groups (the manifest's `text`, else its `sentence`, else the utterance) are dealt out.
 """
 
 import os
@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srctrace.errors import UserError
+from srctrace.grid import Condition
 from srctrace.rng import generator
 from srctrace.tables import read_table, write_table
 
 SPLITS = ("train", "dev", "eval")
-COLUMNS = ("split", "utterance", "language", "source", "speaker", "sentence", "seen_speaker")
+UNKNOWN_SPLITS = ("dev-unknown", "eval-unknown")
+"""Splits of out-of-set utterances: unknown sources to choose a threshold by, and others to test it with."""
+
+COLUMNS = ("split", "utterance", "language", "source", "speaker", "sentence", "seen_speaker", "origin")
 """Columns of a split table; `docs/files.md` says what each means."""
 
 Row = dict[str, str]
@@ -26,62 +30,105 @@ Row = dict[str, str]
 class SplitOptions:
     """How utterances are dealt out."""
 
+    origin: str = field(
+        default="dealt", metadata={"help": "dealt here, or given with the corpus", "choices": ["dealt", "given"]}
+    )
     seed: int = field(default=0, metadata={"help": "the protocol's seed: the same for every model and training seed"})
     unseen_speakers: float = field(default=0.33, metadata={"help": "share of speakers that are in eval only", "low": 0})
     dev: float = field(default=0.15, metadata={"help": "share of text groups in dev", "low": 0})
     eval: float = field(default=0.25, metadata={"help": "share of text groups in eval", "low": 0})
 
 
-def assign(manifest: Sequence[Row], sources: Sequence[str], options: SplitOptions) -> list[Row]:
-    """Split-table rows of all in-set utterances that have a split.
+def assign(
+    manifest: Sequence[Row], sources: Sequence[str], options: SplitOptions, out_of_set: Sequence[str] = ()
+) -> list[Row]:
+    """Split-table rows of all utterances that have a split; those of `out_of_set` sources have one of their own.
 
-    Unseen speakers are in eval only. Where texts are not known, all their utterances are; where they are, those with
-    train or dev texts have no split and are left out.
+    Dealt: unseen speakers are in eval only. Where texts are not known, all their utterances are; where they are, those
+    with train or dev texts have no split and are left out.
 
     Raises:
-        UserError: a source of a language is missing in a split.
+        UserError: a source of a language is missing in a split; or splits are to be as given, and are not.
     """
-    in_set = [row for row in manifest if row["source"] in set(sources)]
-    unseen = _draw_unseen_speakers({row["speaker"] for row in in_set if row["speaker"]}, options)
-    text_split = _deal_texts(in_set, options)
-    rows = []
-    for row in in_set:
-        split = text_split[row["language"], _text(row)]
-        if row["speaker"] in unseen and not (row["text"] or row["sentence"]):
-            split = "eval"
-        if row["speaker"] not in unseen or split == "eval":
-            rows.append({**{column: row[column] for column in COLUMNS if column in row}, "split": split})
-    _require_every_class(rows, sources)
+    in_set = set(sources)
+    known = [row for row in manifest if row["source"] in in_set]
+    rows = _as_given(known, sources) if options.origin == "given" else _dealt(known, sources, options)
     trained = {row["speaker"] for row in rows if row["split"] == "train"}
     chosen = {row["speaker"] for row in rows if row["split"] == "dev"} - trained
+    rows += _unknown(manifest, out_of_set, options)
     for row in rows:
-        known = row["speaker"] and row["speaker"] not in chosen
-        row["seen_speaker"] = ("yes" if row["speaker"] in trained else "no") if known else ""
+        is_known = row["speaker"] and row["speaker"] not in chosen
+        row["seen_speaker"] = ("yes" if row["speaker"] in trained else "no") if is_known else ""
     return rows
 
 
-def write_conditions(rows: Sequence[Row], conditions: Mapping[str, Sequence[str]], folder: str | os.PathLike) -> None:
-    """Write one split table per condition (a name and its languages) into `folder`."""
-    for name, languages in conditions.items():
-        write_table(Path(folder) / f"{name}.tsv", COLUMNS, [row for row in rows if row["language"] in languages])
+def write_conditions(rows: Sequence[Row], conditions: Iterable[Condition], folder: str | os.PathLike) -> None:
+    """Write one split table per condition into `folder`, as `NAME.tsv`.
+
+    Raises:
+        UserError: there is nothing to test in a condition.
+    """
+    for condition in conditions:
+        chosen = select(rows, condition)
+        if not any(row["split"].startswith("eval") for row in chosen):
+            missing = "" if condition.speakers == "all" else f" of speakers {condition.speakers} in training"
+            raise UserError(
+                f"condition {condition.name!r}: no eval utterance{missing} in {', '.join(condition.languages)}: choose "
+                "other protocols, or change split or speakers in the config"
+            )
+        write_table(Path(folder) / f"{condition.name}.tsv", COLUMNS, chosen)
+
+
+def select(rows: Sequence[Row], condition: Condition) -> list[Row]:
+    """The rows of a condition.
+
+    Where it is about seen or unseen speakers, these are its eval rows of speakers who are in the train rows of the
+    languages it names, or in neither their train nor their dev rows; `seen_speaker` then speaks of these languages.
+    """
+    languages, seen_by = set(condition.languages), set(condition.seen_by)
+    wanted = {*SPLITS, *UNKNOWN_SPLITS} if condition.unknown else set(SPLITS)
+    inside = [row for row in rows if row["language"] in languages and row["split"] in wanted]
+    if condition.speakers == "all":
+        return inside
+    speakers = {
+        split: {row["speaker"] for row in rows if row["split"] == split and row["language"] in seen_by}
+        for split in ("train", "dev")
+    }
+    marked = []
+    for row in inside:
+        seen = row["speaker"] in speakers["train"]
+        kind = "seen" if seen else "" if row["speaker"] in speakers["dev"] else "unseen"
+        if row["split"] == "eval" and row["speaker"] and kind == condition.speakers:
+            marked.append({**row, "seen_speaker": "yes" if seen else "no"})
+    return marked
 
 
 def read_split(path: str | os.PathLike) -> list[Row]:
-    """Rows of a split table.
+    """Rows of a split table. What was dealt here is refused if it leaks; leaks in given splits are the audit's.
 
     Raises:
         UserError: a column is missing, a split is unknown, or it leaks (see `refuse_leaks`).
     """
+    rows = read_any_split(path)
+    refuse_leaks((row for row in rows if row["origin"] != "given"), str(path))
+    return rows
+
+
+def read_any_split(path: str | os.PathLike) -> list[Row]:
+    """Rows of a split table, whether it leaks or not.
+
+    Raises:
+        UserError: a column is missing, or a split is unknown.
+    """
     rows = read_table(path, COLUMNS)
     for row in rows:
-        if row["split"] not in SPLITS:
+        if row["split"] not in SPLITS and row["split"] not in UNKNOWN_SPLITS:
             raise UserError(f"{path}: utterance {row['utterance']!r}: unknown split {row['split']!r}")
-    refuse_leaks(rows, str(path))
     return rows
 
 
 def refuse_leaks(rows: Iterable[Row], where: str, digests: Mapping[str, str] | None = None) -> None:
-    """Refuse what would make scores meaningless.
+    """Refuse what would make scores meaningless. Utterances of unknown sources are exempt: no label could leak.
 
     Args:
         digests: utterance to the digest of its audio, where it is known.
@@ -90,7 +137,7 @@ def refuse_leaks(rows: Iterable[Row], where: str, digests: Mapping[str, str] | N
         UserError: an utterance, its audio or its sentence is in two splits, or a speaker is marked unseen and is in
             train or dev.
     """
-    rows = list(rows)
+    rows = [row for row in rows if row["split"] in SPLITS]
     count = Counter(row["utterance"] for row in rows).most_common(1)
     if count and count[0][1] > 1:
         raise UserError(f"{where}: leak: utterance {count[0][0]!r} is listed {count[0][1]} times")
@@ -118,6 +165,55 @@ def refuse_leaks(rows: Iterable[Row], where: str, digests: Mapping[str, str] | N
 def exact_text(row: Row) -> str:
     """What was said, empty if not known. The same id in another language is another text."""
     return f"{row['language']}\t{row['sentence']}" if row["sentence"] else ""
+
+
+def _dealt(rows: Sequence[Row], sources: Sequence[str], options: SplitOptions) -> list[Row]:
+    unseen = _draw_unseen_speakers({row["speaker"] for row in rows if row["speaker"]}, options)
+    text_split = _deal_texts(rows, options)
+    dealt = []
+    for row in rows:
+        split = text_split[row["language"], _text(row)]
+        if row["speaker"] in unseen and not (row["text"] or row["sentence"]):
+            split = "eval"
+        if row["speaker"] not in unseen or split == "eval":
+            dealt.append(_split_row(row, split, "dealt"))
+    _require_every_class(dealt, sources)
+    return dealt
+
+
+def _as_given(rows: Sequence[Row], sources: Sequence[str]) -> list[Row]:
+    given = [_split_row(row, row["split"], "given") for row in rows if row["split"]]
+    trained = {row["source"] for row in given if row["split"] == "train"}
+    missing = [source for source in sources if source not in trained]
+    if not given or missing:
+        what = (
+            f"has no train utterance of source {missing[0]!r}" if given else "says of no utterance which split it is in"
+        )
+        raise UserError(
+            f"protocol: split.origin is given, but the corpus {what}: set split.lists to the lists, or split.origin to "
+            "dealt"
+        )
+    return given
+
+
+def _unknown(manifest: Sequence[Row], out_of_set: Sequence[str], options: SplitOptions) -> list[Row]:
+    """Out-of-set utterances: as given, or half of the sources in dev and half in eval, so that a threshold chosen on
+    the first is tested on sources that are new to it. One source alone is in eval."""
+    names = sorted(out_of_set)
+    order = [str(name) for name in generator(options.seed, "unknown sources").permutation(names)]
+    in_dev = set(order[: len(order) // 2])
+    rows = []
+    for row in manifest:
+        if row["source"] in names:
+            dealt = "dev" if row["source"] in in_dev else "eval"
+            split = row["split"] if options.origin == "given" else dealt
+            if split in ("dev", "eval"):
+                rows.append(_split_row(row, f"{split}-unknown", options.origin))
+    return rows
+
+
+def _split_row(row: Row, split: str, origin: str) -> Row:
+    return {**{column: row[column] for column in COLUMNS if column in row}, "split": split, "origin": origin}
 
 
 def _text(row: Row) -> str:

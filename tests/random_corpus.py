@@ -1,6 +1,7 @@
 """A small corpus of random numbers: tables and stores as the workflow makes them, without any audio."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ class RandomCorpus:
             "corpus": "synthetic",
             "protocol": "mono",
             "manifest": self.folder / "manifest.tsv",
-            "splits": {language: self.split(language) for language in LANGUAGES},
+            "cells": list(product(LANGUAGES, repeat=2)),
+            "splits": self.folder / "splits",
             "waves": [self.waves(language) for language in LANGUAGES],
             "features": [self.features(language) for language in LANGUAGES],
         }
@@ -65,6 +67,7 @@ def make(folder: Path) -> RandomCorpus:
                 "speaker": f"s{number % 6}" if split == "eval" else f"s{number % 4}",
                 "sentence": f"{split}-{number}",
                 "seen_speaker": "no" if split == "eval" and number % 6 > 3 else "yes",
+                "origin": "dealt",
             }
             for split, size in SIZES.items()
             for source in SOURCES

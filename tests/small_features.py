@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from srctrace.manifest import write_sources
 from srctrace.protocol import COLUMNS
 from srctrace.store import write_store
 from srctrace.tables import write_table
@@ -36,3 +37,4 @@ def make_features(root: Path, language: str = "en", options: dict | None = None)
     description = {"frontend": "lfcc", "n_lfcc": N_FEATURES} | (options or {})
     (root / "features" / f"{language}.json").write_text(json.dumps(description))
     write_table(root / "splits" / f"{language}.tsv", COLUMNS, rows)
+    write_sources(root / "sources.tsv", SOURCES)

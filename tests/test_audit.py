@@ -52,7 +52,7 @@ class TestCleanCorpus:
     def test_same_bytes_every_time(self, corpus):
         run(corpus)
         first = [(corpus.folder / "audit" / f"{name}.tsv").read_bytes() for name in ("findings", "baselines")]
-        run(corpus, splits=dict(reversed(corpus.arguments()["splits"].items())))
+        run(corpus, cells=corpus.arguments()["cells"][::-1])
         second = [(corpus.folder / "audit" / f"{name}.tsv").read_bytes() for name in ("findings", "baselines")]
         assert first == second
 

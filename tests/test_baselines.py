@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +19,7 @@ def corpus(tmp_path) -> RandomCorpus:
 
 
 def cells(corpus: RandomCorpus, systems: dict) -> dict:
-    rows = matrix(systems, corpus.rows, "synthetic", "mono")
+    rows = matrix(systems, corpus.rows, list(product(LANGUAGES, repeat=2)), "synthetic", "mono")
     return {(row["system"], row["train"], row["test"]): row for row in rows}
 
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from srctrace.cli import COMMANDS, main
-from srctrace.manifest import COLUMNS, write_manifest
+from srctrace.manifest import COLUMNS, write_manifest, write_sources
 from srctrace.protocol import COLUMNS as SPLIT_COLUMNS
 from srctrace.tables import write_table
 from tests.small_features import SOURCES, make_features
@@ -81,13 +81,15 @@ def test_a_value_that_cannot_be_is_refused(capsys, words, message):
     ("words", "message"),
     [
         (["--system", "lfcc-resnet"], "unknown system 'lfcc-resnet'"),
-        (["--sources", "a"], "which is not among those given: a"),
+        (["--sources", "few.tsv"], "which is not among those given: a, b"),
     ],
 )
 def test_mistakes_in_training_by_hand_are_one_message(tmp_path, words, message):
     make_features(tmp_path)
+    write_sources(tmp_path / "few.tsv", SOURCES[:2])
+    words = [tmp_path / word if word == "few.tsv" else word for word in words]
     command = ["train", "--features", tmp_path / "features", "--split", tmp_path / "splits" / "en.tsv"]
-    command += ["--system", "lfcc-resnet18", "--sources", *SOURCES, "--out", tmp_path / "model", *words]
+    command += ["--system", "lfcc-resnet18", "--sources", tmp_path / "sources.tsv", "--out", tmp_path / "model", *words]
     done = srctrace(*command)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
@@ -101,7 +103,7 @@ def test_other_mistakes_by_hand_are_one_message(tmp_path):
     write_table(tmp_path / "split.tsv", SPLIT_COLUMNS, [])
     done = srctrace("list-conditions", "--split", tmp_path / "split.tsv", "--conditions", "en", "--out", tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "--conditions en: expected NAME=LANGUAGE" in done.stderr
+    assert "condition 'en': expected NAME=LANGUAGE" in done.stderr
 
 
 def test_sources_that_are_not_there_are_named(tmp_path):
@@ -184,7 +186,8 @@ def test_a_full_disk_while_speaking(small_disk):
 
 def test_a_full_disk_while_training(tmp_path, small_disk):
     make_features(tmp_path)
-    inputs = ("--features", tmp_path / "features", "--split", tmp_path / "splits" / "en.tsv", "--sources", *SOURCES)
+    inputs = ("--features", tmp_path / "features", "--split", tmp_path / "splits" / "en.tsv")
+    inputs += ("--sources", tmp_path / "sources.tsv")
     sizes = ("--system", "lfcc-resnet18", "--sizes", "width=16", "--epochs", 1)
     assert_disk_is_full(srctrace("train", *inputs, *sizes, "--out", small_disk / "model"))
     assert list((small_disk / "model").iterdir()) == []

@@ -1,3 +1,4 @@
+import shutil
 import warnings
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from srctrace.protocol import COLUMNS as SPLIT_COLUMNS
 from srctrace.tables import read_table, write_table
 
 SOURCES = ("bark", "tacotron2", "vits", "xtts")
-MODEL = {"corpus": "c", "protocol": "mono", "system": "lfcc-resnet18", "seed": 1, "train": "de"}
+MODEL = {"corpus": "c", "system": "lfcc-resnet18", "seed": 1, "train": "de"}
 
 pairs_of_sources = st.lists(st.tuples(st.sampled_from(SOURCES), st.sampled_from(SOURCES)), min_size=1, max_size=60)
 
@@ -208,14 +209,23 @@ def condition(tmp_path: Path) -> tuple[Path, Path]:
         source = SOURCES[index % 4]
         row = {"utterance": f"u{index}", "language": "fr", "source": source, "speaker": f"s{index % 5}"}
         rows.append({**row, "split": "eval", "sentence": f"t{index}", "seen_speaker": "yes"})
+        rows[-1]["origin"] = "dealt"
         for variant, predicted in (("noise", "vits"), ("clean", source)):
             probabilities = {f"p_{name}": 0.7 if name == predicted else 0.1 for name in SOURCES}
             scored.append({"utterance": f"u{index}", "variant": variant, "label": source, "predicted": predicted})
             scored[-1].update(probabilities)
     rows.append({**rows[0], "utterance": "trained", "split": "train", "sentence": "other"})
-    write_table(tmp_path / "fr.tsv", SPLIT_COLUMNS, rows)
-    write_table(tmp_path / "scores.tsv", list(scored[0]), scored)
-    return tmp_path / "scores.tsv", tmp_path / "fr.tsv"
+    paths = tmp_path / "scores" / "fr.tsv", tmp_path / "splits" / "fr.tsv"
+    write_table(paths[0], list(scored[0]), scored)
+    write_table(paths[1], SPLIT_COLUMNS, rows)
+    return paths
+
+
+def measured(condition: tuple[Path, Path], out: Path, *cells: tuple[str, str]) -> list[dict[str, str]]:
+    """Rows of `metrics.tsv` of a model, by default tested on `fr` for the protocol `mono`."""
+    folders = [path.parent for path in condition]
+    measure(MODEL, cells or [("mono", "fr")], *folders, out)
+    return read_table(out / "metrics.tsv", METRICS_COLUMNS)
 
 
 def edit(path: Path, line: int, **values: str) -> None:
@@ -269,8 +279,7 @@ class TestReadScores:
 
 class TestMeasure:
     def test_tables(self, condition, tmp_path):
-        measure(MODEL, {"fr": condition}, tmp_path / "out")
-        metrics = read_table(tmp_path / "out" / "metrics.tsv", METRICS_COLUMNS)
+        metrics = measured(condition, tmp_path / "out")
         assert [row["variant"] for row in metrics] == ["all", "clean", "noise"]
         assert [row["n_trials"] for row in metrics] == ["80", "40", "40"]
         assert metrics[1]["macro_f1"] == "1.000000"
@@ -288,22 +297,24 @@ class TestMeasure:
 
     def test_same_bytes_every_time(self, condition, tmp_path):
         for out in ("one", "two"):
-            measure(MODEL, {"fr": condition}, tmp_path / out)
+            measured(condition, tmp_path / out)
         for name in ("metrics.tsv", "classes.tsv", "confusion.tsv"):
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
     def test_a_cell_does_not_depend_on_the_others(self, condition, tmp_path):
-        measure(MODEL, {"fr": condition}, tmp_path / "one")
-        measure(MODEL, {"it": condition, "fr": condition}, tmp_path / "two")
-        one, two = (read_table(tmp_path / out / "metrics.tsv", METRICS_COLUMNS) for out in ("one", "two"))
-        assert [row for row in two if row["test"] == "fr"] == one
+        for path in condition:
+            shutil.copy(path, path.with_name("it.tsv"))
+        one = measured(condition, tmp_path / "one")
+        two = measured(condition, tmp_path / "two", ("mono", "it"), ("mono", "fr"), ("pooled", "fr"))
+        assert [row for row in two if (row["protocol"], row["test"]) == ("mono", "fr")] == one
         assert [row["macro_f1_low"] for row in two[:3]] != [row["macro_f1_low"] for row in one]
+        assert [row["macro_f1"] for row in two if row["protocol"] == "pooled"] == [row["macro_f1"] for row in one]
 
     def test_class_without_trials_is_absent(self, condition, tmp_path):
         rows = read_table(condition[0], [])
         write_table(condition[0], list(rows[0]), [row for row in rows if row["label"] != "xtts"])
         edit(condition[0], 0, predicted="xtts")
-        measure(MODEL, {"fr": condition}, tmp_path)
+        measured(condition, tmp_path)
         classes = read_table(tmp_path / "classes.tsv", CLASSES_COLUMNS)
         assert {row["source"] for row in classes} == {"bark", "tacotron2", "vits"}
         confusion = read_table(tmp_path / "confusion.tsv", CONFUSION_COLUMNS)
@@ -314,14 +325,15 @@ class TestMeasure:
 
     def test_refuses_two_label_sets(self, condition, tmp_path):
         rows = [{**row, "p_zzz": "0"} for row in read_table(condition[0], [])]
-        write_table(tmp_path / "other.tsv", list(rows[0]), rows)
+        write_table(condition[0].with_name("it.tsv"), list(rows[0]), rows)
+        shutil.copy(condition[1], condition[1].with_name("it.tsv"))
         with pytest.raises(UserError, match="another test"):
-            measure(MODEL, {"fr": condition, "it": (tmp_path / "other.tsv", condition[1])}, tmp_path)
+            measured(condition, tmp_path, ("mono", "fr"), ("mono", "it"))
 
 
 class TestSummary:
     def row(self, **values) -> dict:
-        return {**MODEL, "test": "fr", "variant": "clean", "macro_f1": "0.5", **values}
+        return {**MODEL, "protocol": "mono", "test": "fr", "variant": "clean", "macro_f1": "0.5", **values}
 
     def test_mean_and_deviation_over_seeds(self, tmp_path):
         found = summarise([self.row(seed="1", macro_f1="0.5"), self.row(seed="2", macro_f1="0.7")])

@@ -5,8 +5,9 @@ from collections import defaultdict
 import pytest
 
 from srctrace.errors import UserError
+from srctrace.grid import Condition
 from srctrace.manifest import COLUMNS, build_manifest, read_corpus_tables, read_manifest, scan_folder, write_manifest
-from srctrace.protocol import SplitOptions, assign, read_split, refuse_leaks, write_conditions
+from srctrace.protocol import SplitOptions, assign, read_split, refuse_leaks, select, write_conditions
 from srctrace.tables import write_table
 
 SOURCES = ["a", "b"]
@@ -96,8 +97,84 @@ def test_without_speakers_and_texts_every_source_is_in_every_split():
         assert counts == {"train": 12, "dev": 3, "eval": 5}
 
 
-def test_out_of_set_sources_get_no_split():
+def test_out_of_set_sources_have_splits_of_their_own():
+    manifest = corpus() + [
+        row | {"source": name, "utterance": f"{name}/{row['utterance']}"} for name in "xyz" for row in corpus()[:9]
+    ]
+    rows = assign(manifest, SOURCES, SplitOptions(), ["x", "y", "z"])
+    splits = defaultdict(set)
+    for row in rows:
+        splits[row["source"]].add(row["split"])
+    assert all(splits[source] == {"train", "dev", "eval"} for source in SOURCES)
+    assert sorted(map(sorted, (splits[name] for name in "xyz"))) == [
+        ["dev-unknown"],
+        ["eval-unknown"],
+        ["eval-unknown"],
+    ]
+    assert [row for row in rows if row["source"] in SOURCES] == assign(corpus(), SOURCES, SplitOptions())
+    refuse_leaks(rows, "test")  # they may say what the others say in training
     assert {row["source"] for row in assign(corpus(), ["a"], SplitOptions())} == {"a"}
+    one = assign(manifest, SOURCES, SplitOptions(), ["x"])
+    assert {row["split"] for row in one if row["source"] == "x"} == {"eval-unknown"}
+
+
+def given() -> list[dict[str, str]]:
+    """As lists may have it: one text in two splits, and an utterance in none."""
+    splits = ("train", "train", "dev", "eval", "train", "train", "train", "")
+    return [row | {"split": splits[int(row["text"][-1])]} for row in corpus()]
+
+
+def test_given_splits_are_kept_and_their_leaks_are_the_audit_s(tmp_path):
+    manifest = given()
+    manifest[0]["sentence"] = manifest[3]["sentence"]  # train and eval
+    rows = assign(manifest, SOURCES, SplitOptions(origin="given"))
+    assert {row["utterance"]: row["split"] for row in rows} == {
+        row["utterance"]: row["split"] for row in manifest if row["split"]
+    }
+    assert {row["seen_speaker"] for row in rows} == {"yes"}
+    write_conditions(rows, [Condition("en", ("en",))], tmp_path)
+    assert len(read_split(tmp_path / "en.tsv")) == len(rows) / 2
+    write_table(tmp_path / "dealt.tsv", rows[0].keys(), [row | {"origin": "dealt"} for row in rows])
+    with pytest.raises(UserError, match="leak"):
+        read_split(tmp_path / "dealt.tsv")
+
+
+def test_splits_that_are_not_given_are_asked_for():
+    with pytest.raises(UserError, match="says of no utterance which split"):
+        assign(corpus(), SOURCES, SplitOptions(origin="given"))
+    with pytest.raises(UserError, match="no train utterance of source 'c'"):
+        assign(given(), [*SOURCES, "c"], SplitOptions(origin="given"))
+
+
+def test_seen_and_unseen_speakers_are_by_the_languages_trained_on():
+    """s0 speaks German only, s1 English only; the others both."""
+    manifest = [row for row in given() if (row["language"], row["speaker"]) not in (("en", "s0"), ("de", "s1"))]
+    rows = assign(manifest, SOURCES, SplitOptions(origin="given"))
+
+    def speakers(name: str, languages: tuple[str, ...], kind: str, seen_by: tuple[str, ...]) -> set[str]:
+        found = select(rows, Condition(name, languages, kind, seen_by))
+        assert {row["split"] for row in found} <= {"eval"}
+        assert {row["seen_speaker"] for row in found} <= {"yes" if kind == "seen" else "no"}
+        return {row["speaker"] for row in found}
+
+    assert speakers("x", ("en",), "seen", ("en",)) == {"s1", "s2", "s3", "s4", "s5"}
+    assert speakers("x", ("en",), "unseen", ("en",)) == set()
+    assert speakers("x", ("en",), "seen", ("de",)) == {"s2", "s3", "s4", "s5"}
+    assert speakers("x", ("en",), "unseen", ("de",)) == {"s1"}
+    assert speakers("x", ("de",), "unseen", ("en",)) == {"s0"}
+
+
+def test_a_speaker_of_dev_alone_is_neither_seen_nor_unseen():
+    manifest = [row for row in given() if row["speaker"] != "s0" or row["split"] in ("dev", "eval")]
+    rows = assign(manifest, SOURCES, SplitOptions(origin="given"))
+    for kind in ("seen", "unseen"):
+        assert "s0" not in {row["speaker"] for row in select(rows, Condition("x", ("en",), kind, ("en",)))}
+
+
+def test_a_condition_without_trials_is_named(tmp_path):
+    rows = assign(corpus(), SOURCES, SplitOptions(unseen_speakers=0))
+    with pytest.raises(UserError, match="'nobody': no eval utterance of speakers unseen in training in en"):
+        write_conditions(rows, [Condition("nobody", ("en",), "unseen", ("en", "de"))], tmp_path)
 
 
 def test_a_source_missing_in_a_split_is_named():
@@ -131,7 +208,7 @@ def test_planted_leaks_are_refused(kind):
 
 def test_conditions_round_trip_and_are_checked(tmp_path):
     rows = assign(corpus(), SOURCES, SplitOptions())
-    write_conditions(rows, {"en": ["en"], "both": ["en", "de"]}, tmp_path)
+    write_conditions(rows, [Condition("en", ("en",)), Condition("both", ("en", "de"))], tmp_path)
     assert read_split(tmp_path / "both.tsv") == rows
     assert {row["language"] for row in read_split(tmp_path / "en.tsv")} == {"en"}
     write_table(tmp_path / "bad.tsv", rows[0].keys(), [rows[0] | {"split": "test"}])

@@ -37,7 +37,18 @@ def command(data, out="model", epochs=3) -> list[str]:
     return [
         *(sys.executable, "-m", "srctrace", "train", "--features", data / "features"),
         *("--split", data / "splits" / "en.tsv", "--system", "lfcc-resnet18", "--sizes", "width=4"),
-        *("--sources", *SOURCES, "--seed", "1", "--epochs", str(epochs), "--batch-size", "8", "--crop-frames", "40"),
+        *(
+            "--sources",
+            data / "sources.tsv",
+            "--seed",
+            "1",
+            "--epochs",
+            str(epochs),
+            "--batch-size",
+            "8",
+            "--crop-frames",
+            "40",
+        ),
         *("--variants", "clean", "noise", "--device", "cpu", "--out", data / out),
     ]
 

@@ -1,6 +1,6 @@
 """What all figures share: a canvas measured in CSS pixels, colours, and SVG files that are the same every time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,6 +85,22 @@ def shorten(text: str, limit: int) -> str:
         return text
     head = (limit - 1) // 2
     return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
+
+
+def legend_places(names: Sequence[str]) -> list[tuple[float, int]]:
+    """Where a legend's marks stand: x, and how many lines down; a name that does not fit begins a line."""
+    places = []
+    x, line = MARGIN + 5.0, 0
+    for name in names:
+        step = 30 + 6.4 * len(name)
+        if places and x + step - 14 > WIDTH - MARGIN:
+            x, line = MARGIN + 5.0, line + 1
+        places.append((x, line))
+        x += step
+    return places
+
+
+LEGEND_LINE = 16  # height of a legend's line
 
 
 def percent(value: float, decimals: int = 1) -> str:

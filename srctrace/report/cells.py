@@ -7,16 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from srctrace import grid
 from srctrace.errors import UserError
 from srctrace.grid import VARIANTS
 
-SAME_OTHER = {"mono": ("mono-lingual", "cross-lingual"), "family": ("same family", "other family")}
+Layout = Mapping[tuple[str, str, str], grid.Cell]
+"""(protocol, train, test) to what the grid says of it."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One train and test condition of one system in one variant. Rates are means over seeds, from 0 to 1.
 
+    `group` and `column` are those of the grid: what it is averaged with, and where it stands in its protocol's table.
     `low` and `high` are the means of the seeds' interval bounds: with one seed, that seed's own interval.
     """
 
@@ -25,6 +28,8 @@ class Cell:
     train: str
     test: str
     variant: str
+    group: str
+    column: str
     n_trials: int
     macro_f1: float
     low: float | None
@@ -57,19 +62,27 @@ class Order:
         """Every name once, in order."""
         return sorted(set(names), key=self.rank)
 
-    def sort_cells(self, cells: Iterable[Cell]) -> list[Cell]:
-        """Cells by system, train, test and variant."""
-        key = ("protocol", "system", "train", "test", "variant")
-        return sorted(cells, key=lambda cell: [self.rank(getattr(cell, part)) for part in key])
+    def sort_cells(self, cells: Iterable[Cell], layout: Layout) -> list[Cell]:
+        """Cells by protocol and system, then as in the grid, then by variant."""
+        place = {name: index for index, name in enumerate(layout)}
+        return sorted(
+            cells,
+            key=lambda cell: (
+                self.rank(cell.protocol),
+                self.rank(cell.system),
+                place[cell.protocol, cell.train, cell.test],
+                self.rank(cell.variant),
+            ),
+        )
 
 
-def cells_of(metrics: Iterable[Mapping[str, str]], summary: Iterable[Mapping[str, str]]) -> list[Cell]:
+def cells_of(metrics: Iterable[Mapping[str, str]], summary: Iterable[Mapping[str, str]], layout: Layout) -> list[Cell]:
     """Cells from the rows of `metrics.tsv`, one per seed, and of `summary.tsv`, which has the deviation.
 
     A row without a macro-F1 (a test set without trials) is no cell.
 
     Raises:
-        UserError: a value is not a number.
+        UserError: a value is not a number, or the grid has no such cell.
     """
     key_columns = ("protocol", "system", "train", "test", "variant")
     deviation = {tuple(row[column] for column in key_columns): row["macro_f1_sd"] for row in summary}
@@ -77,23 +90,15 @@ def cells_of(metrics: Iterable[Mapping[str, str]], summary: Iterable[Mapping[str
     for row in metrics:
         if _number(row["macro_f1"]) is not None:
             seeds[tuple(row[column] for column in key_columns)].append(row)
-    return [_cell(key, rows, deviation.get(key, "")) for key, rows in seeds.items()]
+    return [_cell(key, rows, deviation.get(key, ""), layout) for key, rows in seeds.items()]
 
 
 def group(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """Cells of one protocol by what they say: train = test, or not.
-
-    Where no test condition is a train condition (as with a language left out), by test condition, if those are few.
-    """
-    same = [cell for cell in cells if cell.train == cell.test]
-    other = [cell for cell in cells if cell.train != cell.test]
-    if same:
-        words = SAME_OTHER.get(cells[0].protocol, ("same condition", "other condition"))
-        return {name: found for name, found in zip(words, (same, other), strict=True) if found}
-    tests = list(dict.fromkeys(cell.test for cell in other))
-    if len(tests) <= 4:
-        return {f"tested on {test}": [cell for cell in other if cell.test == test] for test in tests}
-    return {"all cells": other}
+    """Cells by the group that they are averaged with."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.group, []).append(cell)
+    return found
 
 
 def mean(cells: Sequence[Cell]) -> float | None:
@@ -106,10 +111,16 @@ def pick(cells: Iterable[Cell], **values: str) -> list[Cell]:
     return [cell for cell in cells if all(getattr(cell, name) == value for name, value in values.items())]
 
 
-def _cell(key: tuple[str, ...], rows: Sequence[Mapping[str, str]], deviation: str) -> Cell:
+def _cell(key: tuple[str, ...], rows: Sequence[Mapping[str, str]], deviation: str, layout: Layout) -> Cell:
+    protocol, system, train, test, _ = key
+    place = layout.get((protocol, train, test))
+    if place is None:
+        raise UserError(f"metrics: {system} has a cell of {protocol}, {train} → {test}, which the config does not have")
     rows = sorted(rows, key=lambda row: (len(row["seed"]), row["seed"]))
     return Cell(
         *key,
+        group=place.group,
+        column=place.column,
         n_trials=max(int(row["n_trials"]) for row in rows),
         macro_f1=_mean(rows, "macro_f1") or 0.0,
         low=_mean(rows, "macro_f1_low"),

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from srctrace.protocol import SPLITS
+from srctrace.protocol import SPLITS, UNKNOWN_SPLITS
 from srctrace.report.inputs import ReportData
 
 
@@ -33,10 +33,10 @@ def corpus_table(data: ReportData) -> CorpusTable:
 
 
 def split_table(data: ReportData, protocol: str) -> list[dict]:
-    """One row per condition: utterances of each split, and speakers."""
+    """One row per condition: utterances of each split, of unknown sources where there are any, and speakers."""
     table = []
-    for condition, rows in data.splits.get(protocol, {}).items():
-        trained = {row["speaker"] for row in rows if row["split"] != "eval"} - {""}
+    for condition, rows in data.splits[protocol].items():
+        trained = {row["speaker"] for row in rows if row["split"] in ("train", "dev")} - {""}
         tested = {row["speaker"] for row in rows if row["split"] == "eval"} - {""}
         utterances = Counter(row["split"] for row in rows)
         unseen = sum(row["split"] == "eval" and row["seen_speaker"] == "no" for row in rows)
@@ -44,6 +44,7 @@ def split_table(data: ReportData, protocol: str) -> list[dict]:
             {
                 "condition": condition,
                 "utterances": [utterances[split] for split in SPLITS],
+                "unknown": [utterances[split] for split in UNKNOWN_SPLITS if any(map(utterances.get, UNKNOWN_SPLITS))],
                 "speakers": (len(trained), len(tested)),
                 "unseen": unseen,
             }

@@ -21,7 +21,6 @@ LINE = 18  # height of a legend line
 class Curve:
     """The training history of one model."""
 
-    protocol: str
     system: str
     train: str
     seed: str
@@ -29,7 +28,7 @@ class Curve:
 
 
 def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
-    """Draw the curves of one system in one protocol."""
+    """Draw the curves of one system."""
     trains = list(dict.fromkeys(curve.train for curve in curves))
     names = [shorten(train, 16) for train in trains]
     step = 34 + 6.4 * max(map(len, names))

@@ -40,19 +40,17 @@ def write_protocol(data: ReportData, protocol: str, out_dir: Path) -> None:
     for system in systems:
         own = pick(cells, system=system)
         trains = data.order.unique(cell.train for cell in own)
-        tests = data.order.unique(cell.test for cell in own)
+        columns = data.order.unique(cell.column for cell in own)
         for variant in ("clean", "all"):
             path = out_dir / system_figure(protocol, system, f"heatmap-{variant}")
             of_variant = pick(own, variant=variant)
             if of_variant:
-                draw_heatmap(path, of_variant, trains, tests)
+                draw_heatmap(path, of_variant, trains, columns)
             else:
                 placeholder(path, system, NOTHING)
         _draw_confusion(data, protocol, system, clean[system], out_dir)
         path = out_dir / system_figure(protocol, system, "curves")
-        curves = [
-            curve for curve in data.curves if curve.protocol == protocol and curve.system == system and curve.rows
-        ]
+        curves = [curve for curve in data.curves if curve.system == system and curve.train in trains and curve.rows]
         if curves:
             draw_curves(path, curves)
         else:

@@ -1,7 +1,8 @@
-"""Heat map: train conditions down, test conditions across, macro-F1 in each cell."""
+"""Heat map: train conditions down, what they are tested on across, macro-F1 in each cell."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from matplotlib.axes import Axes
 
@@ -12,38 +13,43 @@ from srctrace.report.color import shade
 TOP = 84
 ROW = 44
 SCALE = 140  # width of the colour scale
+HEAD_LINE = 14  # height of a further line in the head of a column
 
 
-def draw_heatmap(path: Path, cells: Sequence[Cell], trains: Sequence[str], tests: Sequence[str]) -> None:
+def draw_heatmap(path: Path, cells: Sequence[Cell], trains: Sequence[str], columns: Sequence[str]) -> None:
     """Draw the cells of one system in one variant; where a cell is missing, its place says so."""
     names = [shorten(name, 14) for name in trains]
     left = MARGIN + max(58, 6.4 * max(map(len, names)) + 10)
-    width = min(92.0, (WIDTH - left - MARGIN) / len(tests))
-    bottom = TOP + ROW * len(trains)
-    at = {(cell.train, cell.test): cell for cell in cells}
+    width = min(92.0 if len(columns) > 2 else 120.0, (WIDTH - left - MARGIN) / len(columns))
+    letters = max(3, int(width / 6.4))
+    heads = [[shorten(line, letters) for line in wrap(column, letters, break_long_words=False)] for column in columns]
+    extra = HEAD_LINE * (max(map(len, heads)) - 1)
+    top = TOP + extra
+    bottom = top + ROW * len(trains)
+    at = {(cell.train, cell.column): cell for cell in cells}
     seeds = max(len(cell.by_seed) for cell in cells)
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
     with canvas(path, bottom + 46) as drawn:
         drawn.title(cells[0].system, f"Macro-F1 in %, {_variant_words(cells[0].variant)}{mean}")
         sheet = drawn.sheet()
         label(sheet, left, 56, "tested on", size=10, color=MUTED, ha="left")
-        label(sheet, left - 10, 73, "trained on", size=10, color=MUTED, ha="right")
-        for column, test in enumerate(tests):
-            words = shorten(test, max(3, int(width / 6.4)))
-            label(sheet, left + (column + 0.5) * width, 73, words, size=11)
+        label(sheet, left - 10, 73 + extra, "trained on", size=10, color=MUTED, ha="right")
+        for column, lines in enumerate(heads):
+            for line, words in enumerate(lines):
+                y = 73 + extra - HEAD_LINE * (len(lines) - 1 - line)
+                label(sheet, left + (column + 0.5) * width, y, words, size=11)
         for row, train in enumerate(trains):
-            middle = TOP + (row + 0.5) * ROW
-            label(sheet, left - 10, middle, names[row], size=11, ha="right")
-            for column, test in enumerate(tests):
-                x, y = left + column * width, TOP + row * ROW
-                _draw_cell(sheet, x, y, width, at.get((train, test)))
-        outlined = any(train in tests for train in trains)
+            label(sheet, left - 10, top + (row + 0.5) * ROW, names[row], size=11, ha="right")
+            for column, name in enumerate(columns):
+                x, y = left + column * width, top + row * ROW
+                _draw_cell(sheet, x, y, width, at.get((train, name)))
+        outlined = any(train in columns for train in trains)
         for row, train in enumerate(trains):
-            if train in tests:
-                x = left + tests.index(train) * width
+            if train in columns:
+                x = left + columns.index(train) * width
                 frame = {"facecolor": "none", "edgecolor": "white", "linewidth": 2.4}
-                box(sheet, x + 2, TOP + row * ROW + 2, width - 4, ROW - 4, **frame)
-                box(sheet, x, TOP + row * ROW, width, ROW, **{**frame, "edgecolor": INK, "linewidth": 1.5})
+                box(sheet, x + 2, top + row * ROW + 2, width - 4, ROW - 4, **frame)
+                box(sheet, x, top + row * ROW, width, ROW, **{**frame, "edgecolor": INK, "linewidth": 1.5})
         _draw_scale(sheet, left, bottom + 16)
         note = ["small: 95 % interval"] if width >= 36 else []
         note += ["framed: train = test"] if outlined else []

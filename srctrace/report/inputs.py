@@ -1,14 +1,15 @@
 """What a report is made from: paths, and what is read from them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from srctrace import grid
 from srctrace.errors import UserError
 from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, SUMMARY_COLUMNS
-from srctrace.report.cells import Cell, Order, cells_of
+from srctrace.report.cells import Cell, Layout, Order, cells_of
 from srctrace.report.curves import Curve
 from srctrace.tables import read_table
 
@@ -24,9 +25,8 @@ Row = dict[str, str]
 class ReportInputs:
     """Paths of all that a report shows; `docs/files.md` says what each file holds.
 
-    Where a table belongs to one protocol or one model, its path says which one:
-    `{protocol}/audit/baselines.tsv`, `{protocol}/audit/findings.tsv`, `{protocol}/splits/{condition}.tsv` and
-    `{protocol}/{system}/{train}/seed{seed}/history.tsv`, below any folder.
+    Where a table belongs to one protocol, condition or model, its path says which one: `{protocol}/baselines.tsv`,
+    `{protocol}/findings.tsv`, `{condition}.tsv` and `{system}/{train}/seed{seed}/history.tsv`, below any folder.
     """
 
     metrics: Path
@@ -67,11 +67,27 @@ class ReportData:
     @cached_property
     def order(self) -> Order:
         """The order in which the config names things; tables are sorted otherwise."""
-        corpus = self.config.get("corpus")
-        corpus = corpus if isinstance(corpus, Mapping) else {}
+        cells = self.layout.values()
         return Order.of(
-            self.config.get("protocols"), self.config.get("systems"), corpus.get("languages"), corpus.get("sources")
+            self.config["protocols"],
+            self.config["systems"],
+            [cell.train.name for cell in cells],
+            [cell.column for cell in cells],
+            self.config["corpus"]["languages"],
+            self.config["corpus"]["sources"],
         )
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What the grid says of each cell, in the config's order.
+
+        Raises:
+            UserError: the config is not complete.
+        """
+        try:
+            return {(cell.protocol, cell.train.name, cell.test.name): cell for cell in grid.cells(self.config)}
+        except KeyError as error:
+            raise UserError(f"{self.inputs.config}: no key {error}: expected a run's complete config") from None
 
     @cached_property
     def corpus(self) -> str:
@@ -88,20 +104,22 @@ class ReportData:
     def cells(self) -> list[Cell]:
         """The cells of the systems, in the config's order."""
         summary = read_table(self.inputs.summary, SUMMARY_COLUMNS)
-        return self.order.sort_cells(cells_of(self._rows(self.inputs.metrics, METRICS_COLUMNS), summary))
+        rows = self._rows(self.inputs.metrics, METRICS_COLUMNS)
+        return self.order.sort_cells(cells_of(rows, summary, self.layout), self.layout)
 
     @cached_property
     def baselines(self) -> dict[str, list[Cell]]:
         """Protocol to the cells of its trivial baselines."""
-        return {
-            _protocol_of(path): self.order.sort_cells(cells_of(self._rows(path, METRICS_COLUMNS), ()))
+        found = {
+            path.parent.name: cells_of(self._rows(path, METRICS_COLUMNS), (), self.layout)
             for path in self.inputs.baselines
         }
+        return {protocol: self.order.sort_cells(cells, self.layout) for protocol, cells in found.items()}
 
     @cached_property
     def findings(self) -> dict[str, list[Row]]:
         """Protocol to the findings of its audit."""
-        return {_protocol_of(path): read_table(path, FINDINGS) for path in self.inputs.findings}
+        return {path.parent.name: read_table(path, FINDINGS) for path in self.inputs.findings}
 
     @cached_property
     def confusion(self) -> dict[tuple[str, str], list[Row]]:
@@ -118,9 +136,9 @@ class ReportData:
         """Training histories, in the config's order."""
         curves = []
         for path in self.inputs.histories:
-            protocol, system, train, seed = path.parts[-5:-1]
+            system, train, seed = path.parts[-4:-1]
             rows = [{column: _number(row[column]) for column in HISTORY} for row in read_table(path, HISTORY)]
-            curves.append(Curve(protocol, system, train, seed.removeprefix("seed"), rows))
+            curves.append(Curve(system, train, seed.removeprefix("seed"), rows))
         rank = self.order.rank
         return sorted(curves, key=lambda curve: (rank(curve.system), rank(curve.train), rank(curve.seed)))
 
@@ -132,15 +150,20 @@ class ReportData:
     @cached_property
     def splits(self) -> dict[str, dict[str, list[Row]]]:
         """Protocol to condition to the rows of its split list."""
-        splits: dict[str, dict[str, list[Row]]] = {}
-        for path in sorted(self.inputs.splits, key=lambda path: self.order.rank(path.stem)):
-            splits.setdefault(_protocol_of(path), {})[path.stem] = read_table(path, SPLIT)
-        return splits
+        read = {path.stem: read_table(path, SPLIT) for path in self.inputs.splits}
+        return {
+            protocol: {name: read[name] for name in grid.conditions(self.config, [protocol]) if name in read}
+            for protocol in self.config["protocols"]
+        }
 
     @cached_property
     def protocols(self) -> list[str]:
         """Protocols with results."""
         return self.order.unique(cell.protocol for cell in self.cells)
+
+    def trains(self, protocol: str) -> list[str]:
+        """Train conditions with results in a protocol."""
+        return self.order.unique(cell.train for cell in self.cells if cell.protocol == protocol)
 
     def systems(self, protocol: str) -> list[str]:
         """Systems with results in a protocol."""
@@ -168,10 +191,6 @@ def _clean_by_system(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
         if row["variant"] == "clean":
             found.setdefault((row["protocol"], row["system"]), []).append(row)
     return found
-
-
-def _protocol_of(path: Path) -> str:
-    return path.parts[-3]
 
 
 def _number(text: str) -> float:

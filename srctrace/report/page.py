@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from srctrace import provenance
+from srctrace import grid, provenance
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
 from srctrace.grid import VARIANTS
@@ -25,11 +25,19 @@ from srctrace.report.figures import chance
 from srctrace.report.inputs import ReportData, ReportInputs
 from srctrace.report.names import protocol_figure, system_figure
 from srctrace.report.paper import compare
+from srctrace.report.published import beside
 from srctrace.report.runtimes import duration, read_runtimes
 
 TEMPLATES = Path(__file__).parent / "templates"
 COLLECTED = ("metrics", "classes", "confusion")  # jobs of the rule `collect`
-TITLES = {"mono": "Mono- and cross-lingual", "family": "Language families"}
+TITLES = {
+    "mono": "Mono- and cross-lingual",
+    "family": "Language families",
+    "unseen-language": "Seen and unseen languages",
+    "unseen-speaker": "Seen and unseen speakers",
+    "pooled": "All languages together",
+    grid.OUT_OF_SET: "Out-of-set sources",
+}
 
 
 @dataclass(frozen=True)
@@ -90,24 +98,21 @@ def write_report(
 
 
 def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
-    corpus = data.config.get("corpus")
-    corpus = corpus if isinstance(corpus, Mapping) else {}
-    eval_counts = [
-        sum(row["split"] == "eval" for row in rows)
-        for protocol, conditions in data.splits.items()
-        if protocol == "mono"
-        for rows in conditions.values()
-    ]
-    models = {f"{c.protocol}-{c.system}-{c.train}-seed{seed}" for c in data.cells for seed, _ in c.by_seed}
+    corpus = data.config["corpus"]
+    eval_counts = [sum(row["split"] == "eval" for row in rows) for rows in data.splits.get("mono", {}).values()]
+    models = {f"{cell.system}-{cell.train}-seed{seed}" for cell in data.cells for seed, _ in cell.by_seed}
     return {
         "corpus": data.corpus,
-        "builtin": corpus.get("type") == "builtin",
-        "out_of_set": [source for source in corpus_table(data).sources if source in (corpus.get("out_of_set") or [])],
+        "builtin": corpus["type"] == "builtin",
+        "out_of_set": [source for source in corpus_table(data).sources if source in corpus["out_of_set"]],
         "protocols": [_protocol(data, protocol, figures) for protocol in data.protocols],
         "systems": data.order.unique(cell.system for cell in data.cells),
         "seeds": data.order.unique(seed for cell in data.cells for seed, _ in cell.by_seed),
         "n_models": len(models),
         "corpus_table": corpus_table(data),
+        "conditions": [
+            (TITLES[protocol], split_table(data, protocol)) for protocol, found in data.splits.items() if found
+        ],
         "sizes": compare(data.config, eval_counts),
         "config": json.dumps(data.config, indent=2, ensure_ascii=False),
         "origin": asdict(origin),
@@ -132,12 +137,16 @@ def _protocol(data: ReportData, protocol: str, figures: Path) -> dict:
     ]
     groups = list(dict.fromkeys(name for line in lines if not line.baseline for name in line.means))
     by_chance = chance(data.sources(protocol))
-    builtin = data.config.get("corpus", {}).get("type") == "builtin"
+    builtin = data.config["corpus"]["type"] == "builtin"
     seeds = data.order.unique(seed for cell in cells for seed, _ in cell.by_seed)
     variants = [variant for variant in ("all", *VARIANTS) if pick(cells, variant=variant)]
     return {
         "name": protocol,
-        "title": TITLES.get(protocol, protocol),
+        "title": TITLES[protocol],
+        "columns": data.order.unique(cell.column for cell in cells),
+        "tables": _tables(data, cells, systems),
+        "published": beside(data.config, cells) if protocol == "family" else [],
+        "models_of": _models_of(data, protocol),
         "chance": by_chance,
         "groups": groups,
         "lines": lines,
@@ -162,7 +171,6 @@ def _protocol(data: ReportData, protocol: str, figures: Path) -> dict:
         "classes": class_table(data, protocol, systems),
         "findings": findings,
         "baselines": [_grid(data, name, pick(baselines, system=name)) for name in baseline_names],
-        "splits": split_table(data, protocol),
         "seeds": seeds,
         "seed_rows": headline.seed_table(clean, systems) if len(seeds) > 1 else [],
     }
@@ -181,7 +189,8 @@ def _system(data: ReportData, protocol: str, system: str, variants: Sequence[str
     at = {(cell.train, cell.test, cell.variant): cell for cell in cells}
     pairs = list(dict.fromkeys((cell.train, cell.test) for cell in cells))
     clean = pick(cells, variant="clean")
-    curves = [curve for curve in data.curves if (curve.protocol, curve.system) == (protocol, system) and curve.rows]
+    trains = data.trains(protocol)
+    curves = [curve for curve in data.curves if curve.system == system and curve.train in trains and curve.rows]
     return {
         "name": system,
         "maps": maps,
@@ -227,10 +236,42 @@ def _variant_rows(
 def _grid(data: ReportData, name: str, cells: Sequence[Cell]) -> dict:
     """A heat map as a table."""
     trains = data.order.unique(cell.train for cell in cells)
-    tests = data.order.unique(cell.test for cell in cells)
-    at = {(cell.train, cell.test): cell for cell in cells}
-    rows = [(train, [(test, at.get((train, test))) for test in tests]) for train in trains]
-    return {"name": name, "tests": tests, "rows": rows}
+    columns = data.order.unique(cell.column for cell in cells)
+    at = {(cell.train, cell.column): cell for cell in cells}
+    rows = [(train, [(column, at.get((train, column))) for column in columns]) for train in trains]
+    return {"name": name, "columns": columns, "rows": rows}
+
+
+def _tables(data: ReportData, cells: Sequence[Cell], systems: Sequence[str]) -> list[dict]:
+    """The protocol as one table for each of `clean` and `all`: systems and train conditions down; the best system of a
+    train condition and column is marked."""
+    tables = []
+    for variant in ("clean", "all"):
+        own = pick(cells, variant=variant)
+        at = {(cell.system, cell.train, cell.column): cell for cell in own}
+        best: dict[tuple[str, str], float] = {}
+        for cell in own:
+            place = cell.train, cell.column
+            best[place] = max(best.get(place, 0.0), cell.macro_f1)
+        trains = data.order.unique(cell.train for cell in own)
+        columns = data.order.unique(cell.column for cell in own)
+        rows = [
+            (system, [(train, [at.get((system, train, column)) for column in columns]) for train in trains])
+            for system in systems
+        ]
+        if own:
+            tables.append(
+                {"variant": variant, "columns": columns, "rows": rows, "best": best if len(systems) > 1 else {}}
+            )
+    return tables
+
+
+def _models_of(data: ReportData, protocol: str) -> str:
+    """The title of an earlier protocol that has the same models; empty if there is none."""
+    for earlier in data.protocols[: data.protocols.index(protocol)]:
+        if set(data.trains(protocol)) <= set(data.trains(earlier)):
+            return TITLES[earlier]
+    return ""
 
 
 def _embed(path: Path, alt: str, caption: str) -> Figure:

@@ -1,4 +1,4 @@
-"""Systems side by side: the mean over cells where train = test, and over the others."""
+"""Systems side by side: the mean over each group of cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,20 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from srctrace.report.canvas import ACCENT, INK, MARGIN, MUTED, RULE, WIDTH, canvas, label, percent, shorten
+from srctrace.report.canvas import (
+    ACCENT,
+    INK,
+    LEGEND_LINE,
+    MARGIN,
+    MUTED,
+    RULE,
+    WIDTH,
+    canvas,
+    label,
+    legend_places,
+    percent,
+    shorten,
+)
 from srctrace.report.cells import Cell, group, mean
 
 ROW = 54
@@ -33,23 +46,27 @@ def entries(systems: Mapping[str, Sequence[Cell]], baselines: Mapping[str, Seque
 def draw_systems(path: Path, lines: Sequence[Entry], chance: float | None) -> None:
     """Draw one line per system: dots are means over cells, strokes below them the cells."""
     groups = list(dict.fromkeys(name for line in lines for name in group(line.cells)))
-    bottom = TOP + ROW * len(lines) + 6
+    places = legend_places(groups)
+    head = TOP + LEGEND_LINE * places[-1][1]
+    bottom = head + ROW * len(lines) + 6
     with canvas(path, bottom + 44) as drawn:
         drawn.title("Systems side by side", "Mean macro-F1 in %, clean trials; strokes: the cells")
         sheet = drawn.sheet()
-        _draw_legend(sheet, groups)
+        for index, (name, (x, line)) in enumerate(zip(groups, places, strict=True)):
+            _draw_dot(sheet, x, 56 + LEGEND_LINE * line, index, INK)
+            label(sheet, x + 10, 56 + LEGEND_LINE * line, name, size=10.5, ha="left")
         for value in range(0, 101, 20):
             x = _x(value / 100)
-            sheet.plot([x, x], [TOP - 4, bottom], color=RULE, linewidth=0.6, zorder=0)
+            sheet.plot([x, x], [head - 4, bottom], color=RULE, linewidth=0.6, zorder=0)
             label(sheet, x, bottom + 11, str(value), size=10, color=MUTED)
         if chance is not None:
             x = _x(chance)
-            sheet.plot([x, x], [TOP - 4, bottom + 20], color=MUTED, linewidth=0.9, dashes=(3, 2), zorder=1)
+            sheet.plot([x, x], [head - 4, bottom + 20], color=MUTED, linewidth=0.9, dashes=(3, 2), zorder=1)
             label(sheet, x, bottom + 30, f"chance {percent(chance, 0)}", size=10, color=MUTED)
         for row, line in enumerate(lines):
-            _draw_line(sheet, TOP + ROW * row, line, groups)
+            _draw_line(sheet, head + ROW * row, line, groups)
             if line.baseline and row and not lines[row - 1].baseline:
-                y = TOP + ROW * row - 3
+                y = head + ROW * row - 3
                 sheet.plot([MARGIN, WIDTH - MARGIN], [y, y], color=MUTED, linewidth=0.5)
 
 
@@ -73,14 +90,6 @@ def _draw_line(sheet: Axes, top: float, line: Entry, groups: Sequence[str]) -> N
     if len(ends) > 1:
         label(sheet, _x(ends[0]) - 9, y, percent(ends[0]), size=11, ha="right", bbox=background, zorder=1.5)
     label(sheet, _x(ends[-1]) + 9, y, percent(ends[-1]), size=11, ha="left", bbox=background, zorder=1.5)
-
-
-def _draw_legend(sheet: Axes, groups: Sequence[str]) -> None:
-    x = MARGIN + 5.0
-    for index, name in enumerate(groups):
-        _draw_dot(sheet, x, 56, index, INK)
-        label(sheet, x + 10, 56, name, size=10.5, ha="left")
-        x += 30 + 6.4 * len(name)
 
 
 def _draw_dot(sheet: Axes, x: float, y: float, index: int, color: str) -> None:

@@ -5,7 +5,20 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from srctrace.report.canvas import INK, MARGIN, MUTED, RULE, SERIES, WIDTH, canvas, label, percent, shorten
+from srctrace.report.canvas import (
+    INK,
+    LEGEND_LINE,
+    MARGIN,
+    MUTED,
+    RULE,
+    SERIES,
+    WIDTH,
+    canvas,
+    label,
+    legend_places,
+    percent,
+    shorten,
+)
 from srctrace.report.cells import Cell, group, mean, pick
 
 TOP = 72
@@ -20,19 +33,19 @@ def draw_variants(path: Path, systems: Mapping[str, Sequence[Cell]], variants: S
     columns = min(2, len(systems))
     rows = -(-len(systems) // columns)
     width = (WIDTH - 2 * MARGIN - GAP * (columns - 1)) / columns
-    with canvas(path, TOP + PANEL * rows) as drawn:
+    places = legend_places(groups)
+    head = TOP + LEGEND_LINE * places[-1][1]
+    with canvas(path, head + PANEL * rows) as drawn:
         drawn.title(
             "Robustness by variant", "Mean macro-F1 in % of the cells, by variant of the trials; rules: 0, 50, 100"
         )
         sheet = drawn.sheet()
-        x = MARGIN + 5.0
-        for index, name in enumerate(groups):
-            _draw_dots(sheet, [x], [56], index)
-            label(sheet, x + 10, 56, name, size=10.5, ha="left")
-            x += 30 + 6.4 * len(name)
+        for index, (name, (x, line)) in enumerate(zip(groups, places, strict=True)):
+            _draw_dots(sheet, [x], [56 + LEGEND_LINE * line], index)
+            label(sheet, x + 10, 56 + LEGEND_LINE * line, name, size=10.5, ha="left")
         for index, (system, cells) in enumerate(systems.items()):
             left = MARGIN + (index % columns) * (width + GAP)
-            top = TOP + (index // columns) * PANEL
+            top = head + (index // columns) * PANEL
             label(sheet, left, top + 10, shorten(system, int(width / 7)), size=11, weight="bold", ha="left")
             _draw_panel(sheet, left, top + 38, width, cells, groups, variants)
 

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 
+from srctrace import grid
 from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, SUMMARY_COLUMNS
 from srctrace.report.inputs import FINDINGS, HISTORY, SPLIT, ReportInputs
 from srctrace.tables import write_table
@@ -31,6 +32,8 @@ class Size:
     protocols: tuple[str, ...] = ("mono",)
     missing: frozenset[tuple[str, str]] = frozenset()  # (train, test) pairs without results
     corpus_type: str = "builtin"
+    corpus: str = "built"
+    families: tuple[tuple[str, tuple[str, ...]], ...] = ()
     histories: bool = True
 
 
@@ -39,14 +42,13 @@ def write_run(folder: Path, size: Size | None = None) -> ReportInputs:
     size = size or Size()
     chance = random.Random(7)
     metrics, classes, confusion = [], [], []
-    for protocol, system, seed, train, test in product(
-        size.protocols, size.systems, size.seeds, size.conditions, size.conditions
-    ):
+    for cell, system, seed in product(grid.cells(_config(size)), size.systems, size.seeds):
+        train, test = cell.train.name, cell.test.name
         if (train, test) in size.missing:
             continue
         level = 0.96 - 0.012 * size.systems.index(system) - (train != test) * chance.uniform(0.05, 0.4)
         for variant in ("all", *size.variants):
-            name = {"corpus": "built", "protocol": protocol, "system": system, "seed": seed}
+            name = {"corpus": size.corpus, "protocol": cell.protocol, "system": system, "seed": seed}
             name |= {"train": train, "test": test, "variant": variant}
             _add_cell(name, max(0.0, level - COSTS[variant]), size.sources, chance, metrics, classes, confusion)
     write_table(folder / "metrics.tsv", METRICS_COLUMNS, metrics)
@@ -63,8 +65,8 @@ def write_run(folder: Path, size: Size | None = None) -> ReportInputs:
         config=folder / "config.json",
         manifest=manifest,
         histories=_histories(folder, size, chance) if size.histories else (),
-        baselines=[_baselines(folder, protocol, size, chance) for protocol in size.protocols],
-        findings=[_findings(folder, protocol) for protocol in size.protocols],
+        baselines=[_baselines(folder, protocol, size, chance) for protocol in grid.tested_protocols(_config(size))],
+        findings=[_findings(folder, protocol) for protocol in grid.tested_protocols(_config(size))],
         splits=splits,
         benchmarks=_benchmarks(folder),
     )
@@ -119,7 +121,7 @@ def _summary(metrics) -> list[dict]:
 def _config(size: Size) -> dict:
     return {
         "corpus": {
-            "name": "built",
+            "name": size.corpus,
             "type": size.corpus_type,
             "languages": list(size.conditions),
             "sources": list(size.sources),
@@ -127,6 +129,8 @@ def _config(size: Size) -> dict:
         },
         "builtin": {"speakers": 12, "seed": 0},
         "protocols": list(size.protocols),
+        "families": {name: list(languages) for name, languages in size.families},
+        "speakers": {"across_languages": True},
         "protocol_seed": 0,
         "seconds": 4.0,
         "variants": list(size.variants),
@@ -165,21 +169,24 @@ def _corpus(folder: Path, size: Size, chance: random.Random) -> tuple[Path, list
         for source in size.sources
         for index in range(48)
     ]
-    columns = ("utterance", "path", "language", "source", "speaker", "text", "sentence")
+    columns = ("utterance", "path", "language", "source", "speaker", "text", "sentence", "split")
     unknown = [{**row, "utterance": f"{row['utterance']}-world", "source": "world"} for row in rows[:8]]
     write_table(folder / "manifest.tsv", columns, [*rows, *unknown])
     paths = []
-    for protocol, condition in product(size.protocols, size.conditions):
-        path = folder / "built" / protocol / "splits" / f"{condition}.tsv"
-        write_table(path, (*SPLIT, "sentence"), [row for row in rows if row["language"] == condition])
+    for condition in grid.conditions(_config(size)).values():
+        path = folder / "built" / "splits" / f"{condition.name}.tsv"
+        listed = [row for row in rows if row["language"] in condition.languages]
+        if condition.unknown:
+            listed += [{**row, "split": "eval-unknown"} for row in unknown if row["language"] in condition.languages]
+        write_table(path, (*SPLIT, "sentence"), listed)
         paths.append(path)
     return folder / "manifest.tsv", paths
 
 
 def _histories(folder: Path, size: Size, chance: random.Random) -> list[Path]:
     paths = []
-    for protocol, system, train, seed in product(size.protocols, size.systems, size.conditions, size.seeds):
-        path = folder / "built" / protocol / system / train / f"seed{seed}" / "history.tsv"
+    for model in grid.models(_config(size)):
+        path = folder / "built" / "models" / model.folder / "history.tsv"
         rows = [
             {
                 "epoch": epoch,
@@ -199,18 +206,19 @@ def _histories(folder: Path, size: Size, chance: random.Random) -> list[Path]:
 def _baselines(folder: Path, protocol: str, size: Size, chance: random.Random) -> Path:
     rows = []
     for system, level in (("lfcc-statistics", 0.62), ("metadata", 0.3)):
-        for train, test in product(size.conditions, size.conditions):
-            name = {"corpus": "built", "protocol": protocol, "system": system, "seed": 0}
+        for cell in grid.cells(_config(size) | {"protocols": [protocol]}):
+            train, test = cell.train.name, cell.test.name
+            name = {"corpus": size.corpus, "protocol": protocol, "system": system, "seed": 0}
             name |= {"train": train, "test": test, "variant": "clean"}
             rate = level - (train != test) * chance.uniform(0, 0.2)
             _add_cell(name, rate, size.sources, chance, rows, [], [])
-    path = folder / "built" / protocol / "audit" / "baselines.tsv"
+    path = folder / "built" / "audit" / protocol / "baselines.tsv"
     write_table(path, METRICS_COLUMNS, rows)
     return path
 
 
 def _findings(folder: Path, protocol: str) -> Path:
-    path = folder / "built" / protocol / "audit" / "findings.tsv"
+    path = folder / "built" / "audit" / protocol / "findings.tsv"
     rows = [
         {"check": "duplicates", "level": "ok", "finding": "No audio is in two splits."},
         {"check": "level", "level": "note", "finding": "RMS differs by 0.4 dB between sources."},

@@ -6,6 +6,21 @@ HOSTILE = ("<script>alert(1)</script>", "a & b", "cost: $x$", "tts_models/multil
 SMALL = Size(systems=SYSTEMS[:2], conditions=LANGUAGES[:3])
 ONE = {"systems": SYSTEMS[:1], "conditions": LANGUAGES[:2]}
 
+EVERY_PROTOCOL = Size(
+    systems=SYSTEMS[:2],
+    conditions=LANGUAGES[:3],
+    variants=("clean", "noise"),
+    protocols=("mono", "family", "unseen-language", "unseen-speaker", "pooled", "out-of-set"),
+    families=(("germanic", ("en", "de")), ("romance", ("fr",))),
+)
+PAPERS = Size(
+    systems=SYSTEMS[:2],
+    protocols=("family",),
+    families=(("germanic", ("en", "de")), ("romance", ("fr", "it")), ("slavic", ("pl", "ru"))),
+    corpus="mcl-mlaad",
+    corpus_type="mlaad",
+)
+
 SIZES = {
     "several": SMALL,
     "one of each": Size(systems=SYSTEMS[:1], conditions=("en",), variants=("clean",), sources=("formant",)),
@@ -17,7 +32,8 @@ SIZES = {
     "never train = test": Size(**ONE, missing=frozenset({("en", "en"), ("de", "de")})),
     "no variants": Size(**ONE, variants=()),
     "no histories": Size(**ONE, histories=False),
-    "protocols": Size(**ONE, protocols=("mono", "family")),
+    "protocols": EVERY_PROTOCOL,
+    "the paper's corpus": PAPERS,
     "hostile": Size(**ONE, sources=HOSTILE),
     "real corpus": Size(systems=SYSTEMS[:2], conditions=("en", "de", "fr"), variants=("clean",), corpus_type="folder"),
     "many systems": Size(systems=tuple(f"lfcc-{n}" for n in range(11)), conditions=("en",), variants=("clean",)),

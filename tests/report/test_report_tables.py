@@ -2,6 +2,7 @@
 
 import pytest
 
+from srctrace import grid
 from srctrace.errors import UserError
 from srctrace.report import headline
 from srctrace.report.cells import Order, cells_of, group, pick
@@ -10,6 +11,7 @@ from srctrace.report.paper import compare
 from srctrace.report.runtimes import duration, read_runtimes
 from srctrace.tables import write_table
 from tests.report.made_up_run import SMALL_CELL, write_run
+from tests.report.sizes import EVERY_PROTOCOL
 
 
 def metrics(values, protocol="mono", system="lfcc-ecapa-tdnn", variant="clean", seed="1"):
@@ -25,13 +27,22 @@ def metrics(values, protocol="mono", system="lfcc-ecapa-tdnn", variant="clean", 
     ]
 
 
+def cells_of_all(rows, summary=()):
+    """Cells of rows in a grid that has what the rows name."""
+    languages = list(dict.fromkeys(row[end] for row in rows for end in ("train", "test")))
+    config = {"protocols": ["mono"], "corpus": {"languages": languages}}
+    return cells_of(
+        rows, summary, {(cell.protocol, cell.train.name, cell.test.name): cell for cell in grid.cells(config)}
+    )
+
+
 MATRIX = {("en", "en"): 0.9, ("en", "de"): 0.7, ("de", "en"): 0.6, ("de", "de"): 0.8}
 
 
 def test_cells_are_means_over_seeds():
     rows = metrics(MATRIX) + metrics({pair: value - 0.2 for pair, value in MATRIX.items()}, seed="10")
     summary = [{**row, "macro_f1_sd": "0.141421"} for row in metrics(MATRIX)]
-    cell = pick(cells_of(rows, summary), train="en", test="en")[0]
+    cell = pick(cells_of_all(rows, summary), train="en", test="en")[0]
     assert cell.macro_f1 == pytest.approx(0.8)
     assert (cell.low, cell.high) == (pytest.approx(0.75), pytest.approx(0.85))
     assert cell.by_seed == (("1", 0.9), ("10", pytest.approx(0.7)))
@@ -42,28 +53,38 @@ def test_cells_without_trials_or_interval():
     rows = metrics(MATRIX)
     rows[0]["macro_f1"] = "nan"
     rows[1]["macro_f1_low"] = ""
-    cells = cells_of(rows, [])
+    cells = cells_of_all(rows)
     assert len(cells) == 3
     assert cells[0].low is None
     assert cells[0].sd is None
     rows[2]["accuracy"] = "much"
     with pytest.raises(UserError, match="'much' is not a number"):
-        cells_of(rows, [])
+        cells_of_all(rows)
 
 
-@pytest.mark.parametrize(
-    ("protocol", "values", "names"),
-    [
-        ("mono", MATRIX, ["mono-lingual", "cross-lingual"]),
-        ("mono", {("en", "en"): 0.9}, ["mono-lingual"]),
-        ("family", MATRIX, ["same family", "other family"]),
-        ("speakers", MATRIX, ["same condition", "other condition"]),
-        ("left-out", {("a", "seen"): 0.9, ("b", "unseen"): 0.5}, ["tested on seen", "tested on unseen"]),
-        ("left-out", {("a", str(test)): 0.9 for test in range(5)}, ["all cells"]),
-    ],
-)
-def test_groups(protocol, values, names):
-    assert list(group(cells_of(metrics(values, protocol), []))) == names
+def test_groups_and_columns_are_those_of_the_grid(report_of):
+    data = ReportData(report_of(EVERY_PROTOCOL).inputs)
+    groups = {protocol: list(group(pick(data.cells, protocol=protocol))) for protocol in data.protocols}
+    assert groups == {
+        "mono": ["mono-lingual", "cross-lingual"],
+        "family": ["same family", "other family"],
+        "unseen-language": ["seen languages", "unseen language"],
+        "unseen-speaker": [
+            f"{where}, {who} speakers" for where in ("seen languages", "unseen language") for who in ("seen", "unseen")
+        ],
+        "pooled": ["all languages", "each language"],
+    }
+    columns = {cell.column for cell in pick(data.cells, protocol="unseen-language", train="without-de")}
+    assert columns == {"seen languages", "unseen language"}
+
+
+def test_a_cell_that_the_config_does_not_have_is_named():
+    with pytest.raises(UserError, match="has a cell of mono, en → de, which the config does not have"):
+        cells_of(
+            metrics(MATRIX),
+            [],
+            {("mono", "en", "en"): grid.cells({"protocols": ["mono"], "corpus": {"languages": ["en"]}})[0]},
+        )
 
 
 def test_order():
@@ -72,7 +93,7 @@ def test_order():
 
 
 def test_headline():
-    cells = cells_of(metrics(MATRIX), [])
+    cells = cells_of_all(metrics(MATRIX))
     line = headline.summary_line("lfcc-ecapa-tdnn", cells)
     assert line.means == {"mono-lingual": pytest.approx(0.85), "cross-lingual": pytest.approx(0.65)}
     assert line.drop == pytest.approx(0.2)
@@ -82,9 +103,9 @@ def test_headline():
 
 
 def test_statements_say_who_fails():
-    cells = cells_of(metrics(MATRIX), [])
+    cells = cells_of_all(metrics(MATRIX))
     lines = [headline.summary_line("lfcc-ecapa-tdnn", cells)]
-    baseline = cells_of(metrics(dict.fromkeys(MATRIX, 0.7), system="metadata"), [])
+    baseline = cells_of_all(metrics(dict.fromkeys(MATRIX, 0.7), system="metadata"))
     lines.append(headline.summary_line("metadata", baseline, baseline=True))
     warning = [{"check": "leak", "level": "warning", "finding": "one"}]
     found = [(s.verdict, s.text) for s in headline.statements(cells, lines, 0.56, warning)]
@@ -95,14 +116,14 @@ def test_statements_say_who_fails():
             "does not hold",
             "Every system beats the best trivial baseline, cross-lingual (metadata, 70.0): not lfcc-ecapa-tdnn.",
         ),
-        ("holds", "Every system loses when train and test differ, by 20.0 points or more."),
+        ("holds", "Every system loses when train and test language differ, by 20.0 points or more."),
         ("does not hold", "The audit gives no warning: it gives 1."),
     ]
 
 
 def test_paper_statements():
     values = {**MATRIX, ("en", "fr"): 0.4, ("fr", "fr"): 0.9}
-    cells = cells_of(metrics(values) + metrics(values, system="xlsr-aasist"), [])
+    cells = cells_of_all(metrics(values) + metrics(values, system="xlsr-aasist"))
     lines = [headline.summary_line(name, pick(cells, system=name)) for name in ("lfcc-ecapa-tdnn", "xlsr-aasist")]
     texts = {s.text.split(" (")[0]: s.verdict for s in headline.paper_statements(cells, lines)}
     assert texts["Crossing within a language family costs less than across families"] == "holds"
@@ -131,11 +152,11 @@ def test_compare():
 
 
 def test_runtimes(tmp_path):
-    write_table(tmp_path / "train/mono-a-en-seed1.tsv", ["s", "max_rss"], [{"s": 10.5, "max_rss": 100.0}])
-    write_table(tmp_path / "train/mono-a-de-seed1.tsv", ["s", "max_rss"], [{"s": 20.0, "max_rss": "-"}])
-    write_table(tmp_path / "train/mono-a-de-seed9.tsv", ["s"], [{"s": 70.0}])  # of a run before this one
+    write_table(tmp_path / "train/a-en-seed1.tsv", ["s", "max_rss"], [{"s": 10.5, "max_rss": 100.0}])
+    write_table(tmp_path / "train/a-de-seed1.tsv", ["s", "max_rss"], [{"s": 20.0, "max_rss": "-"}])
+    write_table(tmp_path / "train/a-de-seed9.tsv", ["s"], [{"s": 70.0}])  # of a run before this one
     write_table(tmp_path / "scan/all.tsv", ["s"], [{"s": "NA"}])
-    train, scan = read_runtimes(tmp_path, {"en", "all", "mono-a-en-seed1", "mono-a-de-seed1"})
+    train, scan = read_runtimes(tmp_path, {"en", "all", "a-en-seed1", "a-de-seed1"})
     assert (train.rule, train.jobs, train.seconds, train.longest, train.memory) == ("train", 2, 30.5, 20.0, 100.0)
     assert (scan.rule, scan.jobs, scan.seconds, scan.memory) == ("scan", 1, 0.0, None)
     assert read_runtimes(tmp_path / "none", {"en"}) == []

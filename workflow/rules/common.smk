@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -19,12 +20,17 @@ except grid.ConfigError as error:
 
 CORPUS = config["corpus"]
 LANGUAGES = CORPUS["languages"]
+CONDITIONS = grid.conditions(config)
+CELLS = grid.cells(config)
 MODELS = grid.models(config)
+TESTS = grid.tests(config)
 GPUS = 0 if config["device"] == "cpu" else srctrace_config.count_gpus()
 
 WAVES = f"results/{CORPUS['name']}/waves"
 FEATURES = f"results/{CORPUS['name']}/features/lfcc"
-MODEL = f"results/{CORPUS['name']}/{{protocol}}/{{system}}/{{train}}/seed{{seed}}"
+SPLITS = f"results/{CORPUS['name']}/splits"
+MODEL = f"results/{CORPUS['name']}/models/{{system}}/{{train}}/seed{{seed}}"
+LABELS = f"results/{CORPUS['name']}/sources.tsv"
 
 # `resources: gpu=1` alone would not keep two local jobs off one GPU.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
@@ -37,8 +43,8 @@ wildcard_constraints:
     language="|".join(LANGUAGES),
     protocol="|".join(config["protocols"]),
     system="|".join(config["systems"]),
-    train=r"[A-Za-z0-9._-]+",
-    test=r"[A-Za-z0-9._-]+",
+    train="|".join(map(re.escape, TESTS)),
+    test="|".join(map(re.escape, CONDITIONS)),
     seed=r"\d+",
 
 
@@ -56,11 +62,6 @@ def flags(options):
     return shlex.join(words)
 
 
-def conditions(protocol):
-    """Names of a protocol's conditions."""
-    return list(grid.conditions(config, protocol))
-
-
 def parent_of_output(wildcards, output):
     """The folder that a rule's outputs are in."""
     return str(Path(output[0]).parent)
@@ -68,13 +69,18 @@ def parent_of_output(wildcards, output):
 
 def of_every_model(name):
     """The file `name` of every model of the run."""
-    return [f"results/{CORPUS['name']}/{model.folder}/{name}" for model in MODELS]
+    return [f"results/{CORPUS['name']}/models/{model.folder}/{name}" for model in MODELS]
 
 
-def features_of(wildcards):
-    """The feature stores of a train condition's languages."""
-    languages = grid.conditions(config, wildcards.protocol)[wildcards.train]
+def features_of(*conditions):
+    """The feature stores of the languages of some conditions."""
+    languages = [name for name in LANGUAGES if any(name in CONDITIONS[condition].languages for condition in conditions)]
     return expand(f"{FEATURES}/{{language}}{{suffix}}", language=languages, suffix=[".npy", ".tsv", ".json"])
+
+
+def splits_of(conditions):
+    """The split lists of some conditions."""
+    return [f"{SPLITS}/{name}.tsv" for name in conditions]
 
 
 def sizes_of(wildcards):
@@ -96,13 +102,9 @@ REPORT_INPUTS = {
     "config": "results/config.json",
     "manifest": f"results/{CORPUS['name']}/manifest.tsv",
     "histories": of_every_model("history.tsv"),
-    "baselines": [f"results/{CORPUS['name']}/{protocol}/audit/baselines.tsv" for protocol in config["protocols"]],
-    "findings": [f"results/{CORPUS['name']}/{protocol}/audit/findings.tsv" for protocol in config["protocols"]],
-    "splits": [
-        f"results/{CORPUS['name']}/{protocol}/splits/{name}.tsv"
-        for protocol in config["protocols"]
-        for name in conditions(protocol)
-    ],
+    "baselines": [f"results/{CORPUS['name']}/audit/{name}/baselines.tsv" for name in grid.tested_protocols(config)],
+    "findings": [f"results/{CORPUS['name']}/audit/{name}/findings.tsv" for name in grid.tested_protocols(config)],
+    "splits": splits_of(CONDITIONS),
 }
 
 

@@ -59,7 +59,8 @@ rule scan:
             "folder": [],
         }[CORPUS["type"]],
     output:
-        f"results/{CORPUS['name']}/manifest.tsv",
+        manifest=f"results/{CORPUS['name']}/manifest.tsv",
+        label_map=LABELS,
     log:
         "results/logs/scan.log",
     benchmark:
@@ -84,4 +85,4 @@ rule scan:
         ),
     shell:
         "srctrace scan {params.source} --languages {params.languages} --sources {params.sources}"
-        " {params.out_of_set} --out {output} 2> {log}"
+        " {params.out_of_set} --out {output.manifest} --label-map {output.label_map} 2> {log}"

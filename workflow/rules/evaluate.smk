@@ -1,23 +1,28 @@
-# Scores of every model on every condition, what they amount to, and the audit beside them.
+# Scores of every model on the conditions it is tested on, what they amount to, and the audit beside them.
 
 CELL_TABLES = ("metrics", "classes", "confusion")
 
-for protocol in config["protocols"]:
-    protocol_model = MODEL.replace("{protocol}", protocol)
+# Outputs cannot depend on wildcards, so models with the same tests share a rule, and other models have another.
+for tests in dict.fromkeys(TESTS.values()):
+    trains = [train for train in TESTS if TESTS[train] == tests]
+    tested = [cell for cell in CELLS if cell.train.name == trains[0]]
+    group = re.sub(r"\W", "_", tested[0].protocol if len(trains) > 1 else trains[0])
 
     rule:
         name:
-            f"score_{protocol}"
+            f"score_{group}"
         input:
-            model=multiext(f"{protocol_model}/model", ".safetensors", ".json"),
-            features=expand(f"{FEATURES}/{{language}}{{suffix}}", language=LANGUAGES, suffix=[".npy", ".tsv", ".json"]),
-            splits=expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
+            model=multiext(f"{MODEL}/model", ".safetensors", ".json"),
+            features=features_of(*tests),
+            splits=splits_of(tests),
         output:
-            expand(f"{protocol_model}/scores/{{test}}.tsv", test=conditions(protocol), allow_missing=True),
+            expand(f"{MODEL}/scores/{{test}}.tsv", test=tests, allow_missing=True),
         log:
-            f"results/logs/score/{protocol}/{{system}}/{{train}}-seed{{seed}}.log",
+            "results/logs/score/{system}/{train}-seed{seed}.log",
         benchmark:
-            f"results/benchmarks/score/{protocol}-{{system}}-{{train}}-seed{{seed}}.tsv"
+            "results/benchmarks/score/{system}-{train}-seed{seed}.tsv"
+        wildcard_constraints:
+            train="|".join(map(re.escape, trains)),
         container:
             config["containers"]["model"]
         threads: 1
@@ -27,7 +32,7 @@ for protocol in config["protocols"]:
             gpu=1 if GPUS else 0,
         params:
             model=lambda wildcards, input: str(Path(input.model[0]).parent),
-            features=lambda wildcards, input: str(Path(input.features[0]).parent),
+            features=FEATURES,
             variants=config["variants"],
             folder=parent_of_output,
             device=config["device"],
@@ -37,16 +42,18 @@ for protocol in config["protocols"]:
 
     rule:
         name:
-            f"measure_{protocol}"
+            f"measure_{group}"
         input:
-            scores=expand(f"{protocol_model}/scores/{{test}}.tsv", test=conditions(protocol), allow_missing=True),
-            splits=expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
+            scores=expand(f"{MODEL}/scores/{{test}}.tsv", test=tests, allow_missing=True),
+            splits=splits_of(tests),
         output:
-            expand(f"{protocol_model}/{{table}}.tsv", table=CELL_TABLES, allow_missing=True),
+            expand(f"{MODEL}/{{table}}.tsv", table=CELL_TABLES, allow_missing=True),
         log:
-            f"results/logs/measure/{protocol}/{{system}}/{{train}}-seed{{seed}}.log",
+            "results/logs/measure/{system}/{train}-seed{seed}.log",
         benchmark:
-            f"results/benchmarks/measure/{protocol}-{{system}}-{{train}}-seed{{seed}}.tsv"
+            "results/benchmarks/measure/{system}-{train}-seed{seed}.tsv"
+        wildcard_constraints:
+            train="|".join(map(re.escape, trains)),
         container:
             config["containers"]["report"]
         threads: 1
@@ -55,24 +62,32 @@ for protocol in config["protocols"]:
             runtime=20,
             gpu=0,
         params:
-            cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
+            cells=[f"{cell.protocol}/{cell.test.name}" for cell in tested],
+            corpus=CORPUS["name"],
+            scores=lambda wildcards, input: str(Path(input.scores[0]).parent),
+            splits=SPLITS,
             folder=parent_of_output,
         shell:
-            "srctrace measure {params.cell} --system {wildcards.system} --seed {wildcards.seed}"
-            " --train {wildcards.train} --scores {input.scores} --splits {input.splits} --out {params.folder} 2> {log}"
+            "srctrace measure --corpus {params.corpus} --system {wildcards.system} --train {wildcards.train}"
+            " --seed {wildcards.seed} --cells {params.cells} --scores {params.scores} --splits {params.splits}"
+            " --out {params.folder} 2> {log}"
+
+
+for protocol in grid.tested_protocols(config):
+    own = list(grid.conditions(config, [protocol]))
 
     rule:
         name:
-            f"audit_{protocol}"
+            f"audit_{protocol.replace('-', '_')}"
         input:
             manifest=f"results/{CORPUS['name']}/manifest.tsv",
             waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
             features=expand(f"{FEATURES}/{{language}}.npy", language=LANGUAGES),
             indices=expand(f"{FEATURES}/{{language}}.tsv", language=LANGUAGES),
-            splits=expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
+            splits=splits_of(own),
         output:
-            baselines=f"results/{CORPUS['name']}/{protocol}/audit/baselines.tsv",
-            findings=f"results/{CORPUS['name']}/{protocol}/audit/findings.tsv",
+            baselines=f"results/{CORPUS['name']}/audit/{protocol}/baselines.tsv",
+            findings=f"results/{CORPUS['name']}/audit/{protocol}/findings.tsv",
         log:
             f"results/logs/audit/{protocol}.log",
         benchmark:
@@ -85,11 +100,13 @@ for protocol in config["protocols"]:
             runtime=60,
             gpu=0,
         params:
-            cell=f"--corpus {CORPUS['name']} --protocol {protocol}",
+            name=f"--corpus {CORPUS['name']} --protocol {protocol}",
+            cells=[f"{cell.train.name}/{cell.test.name}" for cell in CELLS if cell.protocol == protocol],
+            splits=SPLITS,
             folder=parent_of_output,
         shell:
-            "srctrace audit {params.cell} --manifest {input.manifest} --waves {input.waves}"
-            " --features {input.features} --splits {input.splits} --out {params.folder} 2> {log}"
+            "srctrace audit {params.name} --cells {params.cells} --manifest {input.manifest} --waves {input.waves}"
+            " --features {input.features} --splits {params.splits} --out {params.folder} 2> {log}"
 
 
 rule collect:

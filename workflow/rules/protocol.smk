@@ -5,6 +5,7 @@ rule split:
     input:
         manifest=f"results/{CORPUS['name']}/manifest.tsv",
         waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
+        sources=LABELS,
     output:
         f"results/{CORPUS['name']}/split.tsv",
     log:
@@ -19,38 +20,31 @@ rule split:
         runtime=20,
         gpu=0,
     params:
-        sources=CORPUS["sources"],
         seed=config["protocol_seed"],
-        options=flags(config["split"]),
+        options=flags({name: value for name, value in config["split"].items() if name != "lists"}),
     shell:
-        "srctrace split --manifest {input.manifest} --waves {input.waves} --sources {params.sources}"
+        "srctrace split --manifest {input.manifest} --waves {input.waves} --sources {input.sources}"
         " --seed {params.seed} {params.options} --out {output} 2> {log}"
 
 
-for protocol in config["protocols"]:
-
-    rule:
-        name:
-            f"list_conditions_{protocol}"
-        input:
-            f"results/{CORPUS['name']}/split.tsv",
-        output:
-            expand(f"results/{CORPUS['name']}/{protocol}/splits/{{test}}.tsv", test=conditions(protocol)),
-        log:
-            f"results/logs/list_conditions/{protocol}.log",
-        benchmark:
-            f"results/benchmarks/list_conditions/{protocol}.tsv"
-        container:
-            config["containers"]["preprocess"]
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=20,
-            gpu=0,
-        params:
-            conditions=[
-                f"{name}={','.join(languages)}" for name, languages in grid.conditions(config, protocol).items()
-            ],
-            folder=parent_of_output,
-        shell:
-            "srctrace list-conditions --split {input} --conditions {params.conditions} --out {params.folder} 2> {log}"
+rule list_conditions:
+    input:
+        f"results/{CORPUS['name']}/split.tsv",
+    output:
+        splits_of(CONDITIONS),
+    log:
+        "results/logs/list_conditions.log",
+    benchmark:
+        "results/benchmarks/list_conditions/all.tsv"
+    container:
+        config["containers"]["preprocess"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+        gpu=0,
+    params:
+        conditions=[str(condition) for condition in CONDITIONS.values()],
+        folder=parent_of_output,
+    shell:
+        "srctrace list-conditions --split {input} --conditions {params.conditions:q} --out {params.folder} 2> {log}"

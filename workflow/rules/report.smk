@@ -25,7 +25,11 @@ rule plot:
     input:
         **REPORT_INPUTS,
     output:
-        [figure(name) for protocol in config["protocols"] for name in figure_names(protocol, config["systems"])],
+        [
+            figure(name)
+            for protocol in grid.tested_protocols(config)
+            for name in figure_names(protocol, config["systems"])
+        ],
     log:
         "results/logs/plot.log",
     benchmark:

@@ -3,15 +3,16 @@
 
 rule train:
     input:
-        features=features_of,
-        split=f"results/{CORPUS['name']}/{{protocol}}/splits/{{train}}.tsv",
+        features=lambda wildcards: features_of(wildcards.train),
+        split=f"{SPLITS}/{{train}}.tsv",
+        sources=LABELS,
     output:
         multiext(f"{MODEL}/model", ".safetensors", ".json"),
         f"{MODEL}/history.tsv",
     log:
-        "results/logs/train/{protocol}/{system}/{train}-seed{seed}.log",
+        "results/logs/train/{system}/{train}-seed{seed}.log",
     benchmark:
-        "results/benchmarks/train/{protocol}-{system}-{train}-seed{seed}.tsv"
+        "results/benchmarks/train/{system}-{train}-seed{seed}.tsv"
     container:
         config["containers"]["model"]
     threads: 1
@@ -22,11 +23,10 @@ rule train:
     params:
         features=lambda wildcards, input: str(Path(input.features[0]).parent),
         folder=parent_of_output,
-        sources=CORPUS["sources"],
         sizes=sizes_of,
         options=flags(config["train"]),
         device=config["device"],
     shell:
         "srctrace train --features {params.features} --split {input.split} --system {wildcards.system}"
-        " --sizes {params.sizes:q} --sources {params.sources} --seed {wildcards.seed} {params.options}"
+        " --sizes {params.sizes:q} --sources {input.sources} --seed {wildcards.seed} {params.options}"
         " --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
