@@ -41,6 +41,17 @@ class Condition:
             text += f":{self.speakers}-by={','.join(self.seen_by)}"
         return f"{text}:{OUT_OF_SET}" if self.unknown else text
 
+    @property
+    def kind(self) -> str:
+        """What sort of set it is. The sets of a sort are the same whatever protocols are chosen."""
+        if self.seen_by:
+            return "speakers"
+        if self.unknown:
+            return "unknown"
+        if self.languages == (self.name,):
+            return "language"
+        return self.name.partition("-")[0] if self.name.startswith(("all", "without-")) else "family"
+
     @classmethod
     def parse(cls, text: str) -> "Condition":
         """The condition that `str` wrote, or a person.

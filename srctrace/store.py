@@ -61,7 +61,10 @@ def open_store(path: str | os.PathLike, columns: Sequence[str] = ()) -> Store:
         UserError: a file is missing, truncated, not an array, or the two do not belong together.
     """
     path = Path(path)
-    rows = read_table(path.with_suffix(".tsv"), [*columns, "crc32"])
+    index = path.with_suffix(".tsv")
+    if path.exists() and not index.exists():
+        raise UserError(f"{path}: its index {index.name} is missing: delete the file and run again")
+    rows = read_table(index, [*columns, "crc32"])
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -71,10 +74,10 @@ def open_store(path: str | os.PathLike, columns: Sequence[str] = ()) -> Store:
     try:
         expected = sum(int(row["length"]) for row in rows) if rows and "start" in rows[0] else len(rows)
     except (KeyError, ValueError):
-        raise UserError(f"{path.with_suffix('.tsv')}: damaged: delete it and {path.name} and run again") from None
+        raise UserError(f"{index}: damaged: delete it and {path.name} and run again") from None
     if len(array) != expected:
         raise UserError(
-            f"{path}: holds {len(array)} records but its index {path.with_suffix('.tsv').name} lists {expected}: "
+            f"{path}: holds {len(array)} records but its index {index.name} lists {expected}: "
             "delete both and run again"
         )
     return Store(path, array, rows)

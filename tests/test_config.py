@@ -21,7 +21,9 @@ def load(name: str = "config.yaml") -> dict:
     return yaml.safe_load((ROOT / name).read_text())
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "config/tiny.yaml", "config/mcl-mlaad.yaml"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "config/tiny.yaml", "config/every-protocol.yaml", "config/mcl-mlaad.yaml"]
+)
 def test_shipped_configs_are_valid(name):
     config = complete(load(name), SCHEMA)
     assert complete(config, SCHEMA) == config

@@ -156,7 +156,7 @@ def mean_half_width(cells: Sequence[Cell]) -> float | None:
 
 def points(difference: float) -> str:
     """A difference of two rates in percentage points."""
-    return f"{100 * difference:.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round(100 * difference, 1) + 0.0:.1f}".replace("-", "\N{MINUS SIGN}")  # no minus before a zero
 
 
 def seed_table(cells: Sequence[Cell], systems: Sequence[str]) -> list[dict]:

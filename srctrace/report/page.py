@@ -100,6 +100,7 @@ def write_report(
 def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
     corpus = data.config["corpus"]
     eval_counts = [sum(row["split"] == "eval" for row in rows) for rows in data.splits.get("mono", {}).values()]
+    kinds = {condition.kind for condition in grid.conditions(data.config).values()}  # jobs that list conditions
     models = {f"{cell.system}-{cell.train}-seed{seed}" for cell in data.cells for seed, _ in cell.by_seed}
     return {
         "corpus": data.corpus,
@@ -117,7 +118,7 @@ def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
         "config": json.dumps(data.config, indent=2, ensure_ascii=False),
         "origin": asdict(origin),
         "hashes": _hashes(data.inputs),
-        "runtimes": read_runtimes(data.inputs.benchmarks, {*data.order.names, *COLLECTED, *models}),
+        "runtimes": read_runtimes(data.inputs.benchmarks, {*data.order.names, *COLLECTED, *kinds, *models}),
     }
 
 

@@ -72,6 +72,16 @@ def test_a_larger_corpus_has_the_same_noise(finished):
     assert not {"make_noise", "pack_noise"} & jobs
 
 
+def test_a_further_protocol_trains_and_tests_only_what_is_new(finished):
+    config = copy.deepcopy(finished.config)
+    config["protocols"] = ["mono", "pooled"]
+    jobs = planned(finished, config)
+    assert {rule for rule in jobs if rule.startswith(("train", "score", "measure", "list", "split", "audit"))} == {
+        *("list_all", "train", "score_all", "measure_all", "audit_pooled"),
+    }
+    assert jobs["train"] == 1
+
+
 def test_another_seed_trains_only_that(finished):
     config = copy.deepcopy(finished.config) | {"seeds": [1, 2]}
     assert planned(finished, config)["train"] == 2
@@ -126,7 +136,7 @@ def test_a_table_is_a_corpus_too_and_paths_may_have_spaces(finished, tmp_path):
 
 
 def test_a_language_pair_is_a_target(finished):
-    target = "results/tiny/mono/lfcc-resnet18/en/seed1/scores/pl.tsv"
+    target = "results/tiny/models/lfcc-resnet18/en/seed1/scores/pl.tsv"
     done = finished.snakemake("--dry-run", "--forcerun", "score_mono", "--", target)
     assert done.returncode == 0
     assert re.search(r"score_mono +1\b", done.stdout)
@@ -135,14 +145,15 @@ def test_a_language_pair_is_a_target(finished):
 
 def intermediate_files(run: Run) -> list[str]:
     """One of each kind of file that stands between the corpus and the metrics."""
-    model = "results/tiny/mono/lfcc-resnet18/en/seed1"
+    model = "results/tiny/models/lfcc-resnet18/en/seed1"
     return [
         "data/tiny/en.tsv",
         "results/tiny/manifest.tsv",
+        "results/tiny/sources.tsv",
         "results/tiny/split.tsv",
         "results/tiny/waves/en.npy",
         "results/tiny/features/lfcc/pl.npy",
-        "results/tiny/mono/splits/en.tsv",
+        "results/tiny/splits/en.tsv",
         "results/noise/bank.npy",
         f"{model}/model.safetensors",
         f"{model}/model.json",
@@ -175,7 +186,7 @@ def test_killed_at_a_bad_moment_it_ends_with_the_same_metrics(finished, tmp_path
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    trained = run.folder / "results" / "logs" / "train" / "mono"
+    trained = run.folder / "results" / "logs" / "train"
     deadline = time.monotonic() + 200
     while not trained.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -207,7 +218,7 @@ def test_two_runs_in_one_folder_are_refused(run):
     ("damaged", "message"),
     [
         ("results/tiny/features/lfcc/en.npy", "record "),
-        ("results/tiny/mono/lfcc-resnet18/en/seed1/model.safetensors", "damaged"),
+        ("results/tiny/models/lfcc-resnet18/en/seed1/model.safetensors", "damaged"),
     ],
 )
 def test_a_damaged_file_is_named(run, damaged, message):

@@ -72,10 +72,10 @@ def of_every_model(name):
     return [f"results/{CORPUS['name']}/models/{model.folder}/{name}" for model in MODELS]
 
 
-def features_of(*conditions):
+def features_of(conditions, suffixes=(".npy", ".tsv", ".json")):
     """The feature stores of the languages of some conditions."""
     languages = [name for name in LANGUAGES if any(name in CONDITIONS[condition].languages for condition in conditions)]
-    return expand(f"{FEATURES}/{{language}}{{suffix}}", language=languages, suffix=[".npy", ".tsv", ".json"])
+    return expand(f"{FEATURES}/{{language}}{{suffix}}", language=languages, suffix=suffixes)
 
 
 def splits_of(conditions):

@@ -27,24 +27,30 @@ rule split:
         " --seed {params.seed} {params.options} --out {output} 2> {log}"
 
 
-rule list_conditions:
-    input:
-        f"results/{CORPUS['name']}/split.tsv",
-    output:
-        splits_of(CONDITIONS),
-    log:
-        "results/logs/list_conditions.log",
-    benchmark:
-        "results/benchmarks/list_conditions/all.tsv"
-    container:
-        config["containers"]["preprocess"]
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=20,
-        gpu=0,
-    params:
-        conditions=[str(condition) for condition in CONDITIONS.values()],
-        folder=parent_of_output,
-    shell:
-        "srctrace list-conditions --split {input} --conditions {params.conditions:q} --out {params.folder} 2> {log}"
+# A job for each sort of conditions: a protocol that is added to a run lists nothing again, and nothing is trained again.
+for kind in dict.fromkeys(condition.kind for condition in CONDITIONS.values()):
+    listed = [condition for condition in CONDITIONS.values() if condition.kind == kind]
+
+    rule:
+        name:
+            f"list_{kind}"
+        input:
+            f"results/{CORPUS['name']}/split.tsv",
+        output:
+            splits_of(condition.name for condition in listed),
+        log:
+            f"results/logs/list_conditions/{kind}.log",
+        benchmark:
+            f"results/benchmarks/list_conditions/{kind}.tsv"
+        container:
+            config["containers"]["preprocess"]
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=20,
+            gpu=0,
+        params:
+            conditions=[str(condition) for condition in listed],
+            folder=parent_of_output,
+        shell:
+            "srctrace list-conditions --split {input} --conditions {params.conditions:q} --out {params.folder} 2> {log}"

@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        features=lambda wildcards: features_of(wildcards.train),
+        features=lambda wildcards: features_of([wildcards.train]),
         split=f"{SPLITS}/{{train}}.tsv",
         sources=LABELS,
     output:
