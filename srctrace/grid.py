@@ -202,9 +202,10 @@ def _check_protocols(config: Mapping) -> None:
     protocols, languages = config["protocols"], config["corpus"]["languages"]
     if not tested_protocols(config):
         raise ConfigError(f"protocols: {OUT_OF_SET} is split lists only: choose one that trains and tests beside it")
-    if "family" in protocols and not config["families"]:
+    families = config["families"] if "family" in protocols else {}
+    if "family" in protocols and not families:
         raise ConfigError("families: missing: the protocol family needs them, as {romance: [fr, it], slavic: [pl, ru]}")
-    for name, members in config["families"].items():
+    for name, members in families.items():
         for language in members:
             if language not in languages:
                 raise ConfigError(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from srctrace.report.cells import Cell
 
-FIGURE_4 = Path(__file__).parent / "published" / "figure4.csv"
+FIGURE_4 = Path(__file__).parent / "figure4.csv"
 CORPUS = "mcl-mlaad"
 """The name that a config gives the corpus of the paper, and no other."""
 
