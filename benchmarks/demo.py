@@ -41,7 +41,7 @@ def main() -> None:
         rules = rule_times(Path(folder) / "results" / "benchmarks")
         results = Path(folder) / "results"
         cells = read_table(results / "metrics.tsv", METRICS_COLUMNS)
-        baselines = read_table(results / "builtin" / "mono" / "audit" / "baselines.tsv", METRICS_COLUMNS)
+        baselines = read_table(results / "builtin" / "audit" / "mono" / "baselines.tsv", METRICS_COLUMNS)
         shutil.copy(results / "figures" / "mono" / "lfcc-ecapa-tdnn-heatmap-clean.svg", ROOT / "docs" / "heatmap.svg")
     machine = provenance.machine()
     lines = [
