@@ -137,13 +137,17 @@ def _from_hub(dataset: DataSet, to: Path, mirror: str, patience: Patience, bound
 
 def _announce(dataset: DataSet, to: Path, size: int | None, have: int, archives: Sequence[Path]) -> None:
     there = [str(path) for path in archives if path.exists()]
-    fetched = "of unknown size" if size is None else f"{size / 1e9:.3g} GB"
+    fetched = "of unknown size" if size is None else _bytes(size)
     print(f"{dataset.name}: {dataset.title} ({dataset.home})")
     print(f"  licence: {dataset.licence}")
-    print(f"  to fetch: {fetched}" + (f", {have / 1e9:.3g} GB of it are here" if have else ""))
+    print(f"  to fetch: {fetched}" + (f", {_bytes(have)} of it are here" if have else ""))
     if there:
         print(f"  already here, to be checked: {', '.join(there)}")
     print(f"  goes to: {to}", flush=True)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _at(mirror: str, file: File) -> File:
@@ -195,7 +199,7 @@ def _checked(files: Sequence[File]) -> list[dict[str, object]]:
     return [{"file": file.name, "from": file.url, "digest": file.digest, "published": True} for file in files]
 
 
-def _write_mark(folder: Path, dataset: DataSet, files: Sequence[dict[str, object]], **more: object) -> None:
-    mark = {"name": dataset.name, "title": dataset.title, "licence": dataset.licence, **more, "archives": files}
+def _write_mark(folder: Path, dataset: DataSet, made_from: Sequence[dict[str, object]], **more: object) -> None:
+    mark = {"name": dataset.name, "title": dataset.title, "licence": dataset.licence, **more, "made_from": made_from}
     with atomic_path(folder / MARK) as temporary:
         temporary.write_text(json.dumps(mark, indent=1) + "\n")

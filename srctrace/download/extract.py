@@ -176,7 +176,7 @@ def _zip_members(parts: Sequence[Path], allowed: int) -> Iterator[Member]:
             kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
             if info.flag_bits & 1:
                 raise UserError(f"{archive}: {info.filename!r} is encrypted: not unpacked")
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 yield Member(info.filename, "folder")
             elif kind == stat.S_IFLNK:
                 target = os.fsdecode(zipped.read(info)) if info.file_size < 4096 else "/"

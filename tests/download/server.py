@@ -60,40 +60,37 @@ def serve() -> Iterator[Server]:
             split = urlsplit(self.path)  # a proxy is asked for a whole address
             path = unquote(split.path) + (f"?{split.query}" if split.query else "")
             server.requests.append((self.command, self.path if split.netloc else path, dict(self.headers)))
+            fault = server.faults[path].pop(0) if body and server.faults.get(path) else ""
             if path in server.redirects:
-                return self._head(302, {"Location": server.redirects[path], "Content-Length": "0"})
-            fault = server.faults[path].pop(0) if body and server.faults.get(path) else None
-            if isinstance(fault, int):
-                return self._head(fault, {"Content-Length": "0", **server.answers.get(path, {})})
-            if path not in server.files:
-                return self._head(404, {"Content-Length": "0"})
+                self._head(302, {"Location": server.redirects[path], "Content-Length": "0"})
+            elif isinstance(fault, int):
+                self._head(fault, {"Content-Length": "0", **server.answers.get(path, {})})
+            elif path not in server.files:
+                self._head(404, {"Content-Length": "0"})
+            else:
+                self._send(path, *fault.split(":"), body=body)
+
+        def _send(self, path: str, kind: str, count: str = "", *, body: bool) -> None:
             content = server.files[path]
             tag = f'"{md5(content).hexdigest()}"' if server.tags else ""
             headers = {"ETag": tag} if tag else {}
+            if kind == "short":
+                content = content[: int(count)]
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
             start, status = 0, 200
             if asked and server.ranges and self.headers.get("If-Range", tag) == tag:
                 start, status = int(asked[1]), 206
                 headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
                 if start >= len(content):
-                    headers["Content-Range"] = f"bytes */{len(content)}"
-                    return self._head(416, headers | {"Content-Length": "0"})
-            kind, _, count = (fault or "").partition(":")
-            if kind == "short":
-                content = content[: int(count)]
+                    status, headers["Content-Range"] = 416, f"bytes */{len(content)}"
             rest = content[start:]
             self._head(status, headers | {"Content-Length": str(len(rest))} | server.answers.get(path, {}))
-            if not body:
-                return None
-            if kind in ("drop", "stall"):
-                self.wfile.write(rest[: int(count)])
+            if body:
+                self.wfile.write(rest[: int(count)] if kind in ("drop", "stall") else rest)
                 self.wfile.flush()
                 if kind == "stall":
                     over.wait(20)
-                self.close_connection = True
-                return None
-            self.wfile.write(rest)
-            return None
+                self.close_connection = kind in ("drop", "stall")
 
         def _head(self, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from srctrace.download.extract import Bounds, Unpacked, extract
+from srctrace.download.extract import Bounds, Unpacked, extract, require_space
 from srctrace.errors import UserError
 
 
@@ -206,11 +206,14 @@ def test_a_name_that_is_too_long(tmp_path):
 
 
 def test_it_must_fit_on_the_disk(tmp_path):
-    """The directory says more than any disk has; the bound is set aside."""
-    write_zip(tmp_path / "a.zip", *((f"{number}", b"x", 0) for number in range(3)))
+    require_space(tmp_path / "not" / "yet", 1000)
+    with pytest.raises(UserError, match=r"1e\+09 GB are needed"):
+        require_space(tmp_path / "not" / "yet", 10**18)
+
+
+def test_a_zip_that_declares_a_bomb_is_not_begun(tmp_path):
+    write_zip(tmp_path / "a.zip", ("first", b"x", 0), ("second", b"x", 0))
     content = (tmp_path / "a.zip").read_bytes()
-    at = content.find(b"PK\1\2") + 24
-    wide = content[:at] + (0xFFFFFF00).to_bytes(4, "little") + content[at + 4 :]
-    (tmp_path / "a.zip").write_bytes(wide)
-    with pytest.raises(UserError, match="a bomb"):
-        extract([tmp_path / "a.zip"], tmp_path / "out")
+    at = content.rfind(b"PK\1\2") + 24
+    (tmp_path / "a.zip").write_bytes(content[:at] + (0xFFFFFF00).to_bytes(4, "little") + content[at + 4 :])
+    refused(tmp_path / "a.zip", tmp_path / "out", "a bomb")

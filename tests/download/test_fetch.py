@@ -129,7 +129,7 @@ def test_nobody_listens(tmp_path, server):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/a.zip"
-    with pytest.raises(HostError, match="no success in 3 attempts .* refused"):
+    with pytest.raises(HostError, match=r"no success in 3 attempts .* refused"):
         Host(QUICK).fetch(File("a.zip", url), tmp_path / "a.zip", lambda _: None)
 
 

@@ -1,4 +1,4 @@
-"""Split archives: of the real `zip -s` where it is installed, and of a splitter written from the format's description."""
+"""Split archives: of the real `zip -s` where it is installed, and of a splitter after the format's description."""
 
 import io
 import random
