@@ -63,6 +63,23 @@ def _disk_error(error: BaseException | None) -> OSError | None:
     return None
 
 
+@command("download", "download a data set: MLAAD, MCL-MLAAD, noise, protocol lists; see docs/data.md")
+def _download(parser: argparse.ArgumentParser):
+    from srctrace.download.catalogue import CATALOGUE
+
+    parser.add_argument("name", choices=CATALOGUE)
+    folders = ", ".join(dataset.folder for dataset in CATALOGUE.values())
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help=f"where it goes, instead of {folders}")
+    parser.add_argument("--from", dest="mirror", default="", metavar="URL", help="a mirror: the same files, by name")
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.download.download import download
+
+        download(CATALOGUE[arguments.name], arguments.to, arguments.mirror)
+
+    return run
+
+
 @command("speak", "speak the built-in corpus in one language")
 def _speak(parser: argparse.ArgumentParser):
     from srctrace.corpora.builtin import BuiltinOptions, speak

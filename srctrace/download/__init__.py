@@ -1,0 +1,1 @@
+"""Data sets from their hosts: what can be had, fetching, checking, unpacking."""
