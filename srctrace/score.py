@@ -39,6 +39,7 @@ def score(
     device = prepare(device, threads)
     model, description = load_checkpoint(folder)
     model.to(device)
+    known: dict[tuple[str, str], list[float]] = {}  # conditions overlap: a trial is scored once
     for split in tqdm(splits, desc="score", unit="condition"):
         rows = [row for row in read_split(split) if row["split"] == "eval"]
         _require_known_sources(rows, description.sources, split)
@@ -46,7 +47,11 @@ def score(
         if sets.made != description.frontend:
             raise UserError(f"{features}: features are not made as those {folder} was trained on: train it again")
         trials = sets.trials(rows, variants, description.sources)
-        _write_scores(Path(out) / Path(split).name, trials, _probabilities(model, trials, device), description.sources)
+        new = [trial for trial in trials if (trial.utterance, trial.variant) not in known]
+        for trial, probabilities in zip(new, _probabilities(model, new, device), strict=True):
+            known[trial.utterance, trial.variant] = probabilities
+        probabilities = [known[trial.utterance, trial.variant] for trial in trials]
+        _write_scores(Path(out) / Path(split).name, trials, probabilities, description.sources)
 
 
 def _require_known_sources(rows: Sequence[dict[str, str]], sources: Sequence[str], split: str | os.PathLike) -> None:

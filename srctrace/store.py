@@ -77,8 +77,7 @@ def open_store(path: str | os.PathLike, columns: Sequence[str] = ()) -> Store:
         raise UserError(f"{index}: damaged: delete it and {path.name} and run again") from None
     if len(array) != expected:
         raise UserError(
-            f"{path}: holds {len(array)} records but its index {index.name} lists {expected}: "
-            "delete both and run again"
+            f"{path}: holds {len(array)} records but its index {index.name} lists {expected}: delete both and run again"
         )
     return Store(path, array, rows)
 

@@ -91,8 +91,21 @@ def sizes_of(wildcards):
 
 def noise_inputs():
     """The user's MUSAN and impulse responses, or the built-in ones; and the list of what is in these."""
-    folders = {kind: config["noise"][kind] or f"data/builtin/{kind}" for kind in ("musan", "rirs")}
+    folders = {kind: there(kind) if config["noise"][kind] else f"data/builtin/{kind}" for kind in ("musan", "rirs")}
     return folders if any(config["noise"].values()) else {**folders, "listing": "data/builtin/noise.tsv"}
+
+
+def there(kind):
+    """A folder of noise that the config names; where there is none, Snakemake would not say how to come by it."""
+
+    def find(wildcards):
+        folder = config["noise"][kind]
+        if not os.path.isdir(folder):
+            get = f"srctrace download {kind} --to {shlex.quote(folder)}"
+            raise WorkflowError(f"noise.{kind}: {folder}: no such folder: set it to yours, or fetch it with `{get}`")
+        return folder
+
+    return find
 
 
 CAPTIONS = {"heatmap-clean": "heatmap", "heatmap-all": "heatmap"}  # figure kind to caption; else of the same name
