@@ -14,6 +14,7 @@ from pathlib import Path
 from srctrace.errors import UserError
 from srctrace.grid import Condition
 from srctrace.rng import generator
+from srctrace.speakers.unseen import draw_unseen
 from srctrace.tables import read_table, write_table
 
 SPLITS = ("train", "dev", "eval")
@@ -168,7 +169,7 @@ def exact_text(row: Row) -> str:
 
 
 def _dealt(rows: Sequence[Row], sources: Sequence[str], options: SplitOptions) -> list[Row]:
-    unseen = _draw_unseen_speakers({row["speaker"] for row in rows if row["speaker"]}, options)
+    unseen = draw_unseen(rows, options.unseen_speakers, options.seed)
     text_split = _deal_texts(rows, options)
     dealt = []
     for row in rows:
@@ -218,15 +219,6 @@ def _split_row(row: Row, split: str, origin: str) -> Row:
 
 def _text(row: Row) -> str:
     return row["text"] or row["sentence"] or row["utterance"]
-
-
-def _draw_unseen_speakers(speakers: set[str], options: SplitOptions) -> set[str]:
-    """Drawn over the whole corpus, not per language: an unseen speaker is unseen in every language."""
-    if len(speakers) < 2 or options.unseen_speakers == 0:
-        return set()
-    count = min(len(speakers) - 1, max(1, round(options.unseen_speakers * len(speakers))))
-    order = generator(options.seed, "unseen speakers").permutation(sorted(speakers))
-    return {str(speaker) for speaker in order[:count]}
 
 
 def _deal_texts(rows: Sequence[Row], options: SplitOptions) -> dict[tuple[str, str], str]:
