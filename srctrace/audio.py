@@ -11,9 +11,12 @@ import soundfile
 import soxr
 
 from srctrace.errors import UserError
+from srctrace.tensors import load_tensor
 
 SAMPLE_RATE = 16_000  # Hz, of everything after decoding
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
+TENSOR_SUFFIX = ".pt"
+LOUDEST_TENSOR = 10.0  # of full scale: what is far beyond is on another scale, as that of int16
 
 SILENCE_FRAME = 0.025  # s
 SILENCE_DEPTH = 40.0  # dB below the loudest frame
@@ -73,11 +76,15 @@ def decode(path: str | os.PathLike, channel: int | None = None) -> Clip:
 def read(path: str | os.PathLike) -> tuple[np.ndarray, int]:
     """All of a file: `(samples, channels)` float32 in units of full scale, and its samples per second.
 
+    A waveform that was saved as a tensor, `(samples,)` or `(1, samples)`, is taken to be at 16 kHz.
+
     Raises:
         UserError: as `decode`.
     """
     path = Path(path)
     _refuse_truncated(path)
+    if path.suffix == TENSOR_SUFFIX:
+        return _read_tensor(path), SAMPLE_RATE
     try:
         with soundfile.SoundFile(path) as file:
             rate, expected = file.samplerate, file.frames
@@ -91,6 +98,15 @@ def read(path: str | os.PathLike) -> tuple[np.ndarray, int]:
     if not np.isfinite(native).all():
         raise UserError(f"{path}: holds NaN or infinity: make it again or remove it from the corpus")
     return native, rate
+
+
+def _read_tensor(path: Path) -> np.ndarray:
+    tensor = load_tensor(path)
+    if tensor.ndim not in (1, 2) or (tensor.ndim == 2 and len(tensor) != 1) or tensor.size == 0:
+        raise UserError(f"{path}: a tensor of shape {tensor.shape}, where a waveform is (samples,) or (1, samples)")
+    if np.abs(tensor).max() > LOUDEST_TENSOR:
+        raise UserError(f"{path}: values up to {np.abs(tensor).max():g}, where a waveform is within 1: scale it")
+    return np.ascontiguousarray(tensor.reshape(-1, 1))
 
 
 def resample(mono: np.ndarray, rate: int) -> np.ndarray:

@@ -114,26 +114,40 @@ def _make_noise(parser: argparse.ArgumentParser):
     return lambda arguments: make_noise(arguments.root, arguments.seed, arguments.processes)
 
 
-@command("scan", "list a corpus's utterances in a manifest")
+@command("scan", "list a corpus's utterances in a manifest, and choose its sources")
 def _scan(parser: argparse.ArgumentParser):
-    from srctrace import manifest
+    from srctrace.corpora.scan import OF_TABLES, TYPES, scan
 
-    kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--folder", type=Path, help="a folder LANGUAGE/SOURCE/…/*.wav")
-    kind.add_argument("--tables", type=Path, nargs="+", help="tables with path, language and source")
+    parser.add_argument("--type", required=True, choices=TYPES)
+    parser.add_argument("--root", type=Path, help="the corpus's folder; paths in the manifest are relative to it")
+    parser.add_argument("--tables", type=Path, nargs="+", default=[], help=f"of {' and '.join(OF_TABLES)}: the tables")
     parser.add_argument("--languages", nargs="+", required=True)
-    parser.add_argument("--sources", nargs="+", required=True)
+    parser.add_argument("--sources", nargs="*", default=[], help="in-set sources; none: those of every language")
     parser.add_argument("--out-of-set", nargs="*", default=[])
-    parser.add_argument("--label-map", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--split-lists", type=Path, help="lists of train, dev and eval: a folder or a file")
+    parser.add_argument("--speaker-lists", type=Path, help="lists of speakers: a folder or a file")
+    parser.add_argument("--out", type=Path, required=True, help="the manifest")
+    parser.add_argument("--label-map", type=Path, required=True, help="the table of sources")
 
     def run(arguments: argparse.Namespace) -> None:
-        if arguments.folder:
-            rows = manifest.scan_folder(arguments.folder, arguments.languages)
-        else:
-            rows = manifest.read_corpus_tables(arguments.tables, arguments.languages)
-        manifest.write_manifest(arguments.out, manifest.build_manifest(rows, arguments.sources, arguments.out_of_set))
-        manifest.write_sources(arguments.label_map, arguments.sources, arguments.out_of_set)
+        from srctrace.manifest import write_manifest, write_sources
+
+        if arguments.type in OF_TABLES and not arguments.tables:
+            raise UserError(f"--type {arguments.type}: needs --tables")
+        if arguments.type not in OF_TABLES and not arguments.root:
+            raise UserError(f"--type {arguments.type}: needs --root")
+        rows, in_set, out_of_set = scan(
+            arguments.type,
+            arguments.root,
+            arguments.tables,
+            arguments.languages,
+            arguments.sources,
+            arguments.out_of_set,
+            arguments.split_lists,
+            arguments.speaker_lists,
+        )
+        write_manifest(arguments.out, rows)
+        write_sources(arguments.label_map, in_set, out_of_set)
 
     return run
 
@@ -252,6 +266,35 @@ def _extract(parser: argparse.ArgumentParser):
             arguments.variants,
             arguments.seed,
             arguments.threads,
+        )
+
+    return run
+
+
+@command("import-lfcc", "take the LFCCs that MCL-MLAAD's authors released, of one language")
+def _import_lfcc(parser: argparse.ArgumentParser):
+    from srctrace.corpora.mcl_mlaad import pack_released_lfcc
+    from srctrace.frontends.lfcc import LfccOptions
+
+    parser.add_argument("--root", type=Path, required=True, help="the corpus's folder")
+    parser.add_argument("--language", required=True)
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--variants", nargs="+", required=True, choices=VARIANTS)
+    parser.add_argument("--seconds", type=at_least(float, 0.1), default=4.0)
+    parser.add_argument("--out", type=Path, required=True)
+    add_flags(parser, LfccOptions)
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.protocol import read_split
+
+        pack_released_lfcc(
+            arguments.root,
+            arguments.language,
+            {row["utterance"]: row["split"] for row in read_split(arguments.split)},
+            arguments.out,
+            from_flags(LfccOptions, arguments),
+            arguments.variants,
+            arguments.seconds,
         )
 
     return run

@@ -26,8 +26,15 @@ def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
     if errors:
         raise grid.ConfigError(_message(errors[-1]))
     filled = _fill(config, schema)
-    if filled["corpus"]["type"] == "builtin":
-        filled["corpus"]["path"] = filled["corpus"]["path"] or "data/builtin"
+    corpus = filled["corpus"]
+    if corpus["type"] == "builtin":
+        corpus["path"] = corpus["path"] or "data/builtin"
+    if len(corpus["sources"]) < 2 and (corpus["sources"] or corpus["type"] == "builtin"):
+        raise grid.ConfigError(
+            f"corpus.sources: {len(corpus['sources'])} named, where two at least are to be told apart"
+        )
+    if corpus["released_lfcc"] and corpus["type"] != "mcl-mlaad":
+        raise grid.ConfigError("corpus.released_lfcc: only mcl-mlaad comes with LFCCs")
     grid.check(filled)
     return filled
 
@@ -44,6 +51,13 @@ def fingerprint(root: str | os.PathLike, languages: Sequence[str]) -> str:
                 status = os.stat(os.path.join(folder, name), follow_symlinks=True)
                 count, size, latest = count + 1, size + status.st_size, max(latest, status.st_mtime_ns)
     return f"{count} files, {size} bytes, {latest}"
+
+
+def files_below(path: str) -> list[str]:
+    """The files of a folder, or the one; none for an empty path: what a rule depends on."""
+    if not os.path.isdir(path):
+        return [path] if path else []
+    return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
 
 
 def count_gpus() -> int:

@@ -1,16 +1,13 @@
 """What an utterance is, and the table of them.
 
-A corpus is a folder `language/source/…/*.wav` (as MLAAD's `fake/` is), or a table with at least a path, a language and
-a source. Either becomes one manifest.
+Every corpus, whatever it comes from (see `srctrace.corpora`), becomes one manifest and one label map.
 """
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from srctrace.audio import SUFFIXES
 from srctrace.errors import UserError
 from srctrace.tables import read_table, write_table
 
@@ -25,86 +22,106 @@ SETS = ("in-set", "out-of-set")
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names that become parts of file names and wildcards."""
 
+LEAST_UTTERANCES = 3
+"""Of a source in a language, where splits are to be dealt: one for each."""
+
 Row = dict[str, str]
 
 
-def scan_folder(root: str | os.PathLike, languages: Iterable[str]) -> list[Row]:
-    """Utterances of a folder `language/source/…/*`, in a fixed order; speakers and texts are not known.
+def new_row(utterance: str, path: str, language: str, source: str, **known: str) -> Row:
+    """A row of a manifest; what is not `known` is empty."""
+    row = {
+        "utterance": utterance,
+        "path": path,
+        "language": language,
+        "source": source,
+        "speaker": "",
+        "text": "",
+        "sentence": "",
+        "split": "",
+    }
+    row.update(known)
+    return row
 
-    The utterance id is the path without its suffix.
+
+def pick_sources(
+    rows: Sequence[Row], languages: Sequence[str], sources: Sequence[str], out_of_set: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """In-set and out-of-set sources of a corpus: those named; else those that are there.
+
+    Without names, and where rows have splits, the sources that are trained on are in-set and all others out-of-set;
+    where they have none, the sources that every language has are in-set.
 
     Raises:
-        UserError: the folder or a language's folder is missing, or holds no audio.
+        UserError: a named source is nowhere, is in both sets, or has too few utterances of a language to be dealt out;
+            or, without names, fewer than two sources are left.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder: set corpus.path in the config to the corpus's root")
-    rows = []
+    counts = Counter((row["language"], row["source"]) for row in rows)
+    systems = {language: sorted(source for where, source in counts if where == language) for language in languages}
+    found = sorted({source for _, source in counts})
+    given = any(row["split"] for row in rows)
+    _refuse_unknown(("in-set", sources), ("out-of-set", out_of_set), systems, found)
+    trained = {row["source"] for row in rows if row["split"] == "train"}
+    if sources:
+        in_set = list(sources)
+    elif given:
+        in_set = [source for source in found if source in trained and source not in out_of_set]
+    else:
+        in_set = [
+            source
+            for source in found
+            if source not in out_of_set and all(counts[language, source] for language in languages)
+        ]
+    if len(in_set) < 2:
+        reason = "of the split lists' train part" if given else f"in all of {', '.join(languages)}"
+        raise UserError(
+            f"manifest: {len(in_set)} source(s) {reason}, where two at least are needed: choose other languages or "
+            "name "
+            f"corpus.sources; sources of each language:\n{_listing(systems)}"
+        )
+    if given:
+        never = [source for source in in_set if source not in trained]
+        if never:
+            raise UserError(f"manifest: source(s) {', '.join(never)}: in no train list: make them out-of-set")
+        return in_set, list(out_of_set) or [source for source in found if source not in trained]
     for language in languages:
-        folder = root / language
-        if not folder.is_dir():
-            there = ", ".join(sorted(child.name for child in root.iterdir() if child.is_dir())) or "none"
-            raise UserError(f"{folder}: no folder for language {language!r}; languages found in {root}: {there}")
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not found:
-            raise UserError(f"{folder}: no audio files ({', '.join(SUFFIXES)}) in it")
-        for path in found:
-            relative = path.relative_to(root)
-            if len(relative.parts) < 3:
-                raise UserError(f"{path}: expected {root}/LANGUAGE/SOURCE/…: this file lies outside a source's folder")
-            rows.append(
-                {
-                    "utterance": relative.with_suffix("").as_posix(),
-                    "path": relative.as_posix(),
-                    "language": language,
-                    "source": relative.parts[1],
-                    "speaker": "",
-                    "text": "",
-                    "sentence": "",
-                    "split": "",
-                }
-            )
-    return rows
+        for source in in_set:
+            count = counts[language, source]
+            if count < LEAST_UTTERANCES:
+                everywhere = [name for name in found if all(counts[other, name] for other in languages)]
+                raise UserError(
+                    f"manifest: language {language!r} has {count} utterance(s) of source {source!r}; a source needs "
+                    "training, development and evaluation utterances; sources that every language has: "
+                    f"{', '.join(everywhere) or 'none'}; sources of each language:\n{_listing(systems)}"
+                )
+    return in_set, list(out_of_set)
 
 
-def read_corpus_tables(paths: Sequence[str | os.PathLike], languages: Iterable[str]) -> list[Row]:
-    """Utterances of tables with the columns path, language and source; the manifest's other columns are optional.
+def _refuse_unknown(
+    in_set: tuple[str, Sequence[str]],
+    out_of_set: tuple[str, Sequence[str]],
+    systems: dict[str, list[str]],
+    found: Sequence[str],
+) -> None:
+    both = sorted(set(in_set[1]) & set(out_of_set[1]))
+    if both:
+        raise UserError(f"manifest: source(s) {', '.join(both)} cannot be in-set and out-of-set")
+    for kind, names in (in_set, out_of_set):
+        for name in names:
+            if name not in found:
+                raise UserError(f"manifest: no utterance of {kind} source {name!r}; found:\n{_listing(systems)}")
 
-    Raises:
-        UserError: a column is missing, or a language of `languages` is in none of them.
-    """
-    table = [row for path in paths for row in read_table(path, ["path", "language", "source"])]
-    wanted = list(languages)
-    found = {row["language"] for row in table}
-    for language in wanted:
-        if language not in found:
-            names = ", ".join(str(path) for path in paths)
-            raise UserError(f"{names}: no utterance of language {language!r}; found: {', '.join(sorted(found))}")
-    rows = []
-    for row in table:
-        if row["language"] in wanted:
-            known = {column: row.get(column, "") for column in COLUMNS}
-            known["utterance"] = known["utterance"] or Path(row["path"]).with_suffix("").as_posix()
-            rows.append(known)
-    return rows
+
+def _listing(systems: dict[str, list[str]]) -> str:
+    return "\n".join(f"  {language}: {', '.join(names) or 'none'}" for language, names in systems.items())
 
 
 def build_manifest(rows: Sequence[Row], sources: Sequence[str], out_of_set: Sequence[str] = ()) -> list[Row]:
     """Keep the utterances of `sources` and `out_of_set`, check them, and put them into a fixed order.
 
     Raises:
-        UserError: a language has fewer than two utterances of one of the `sources`; or see `check_manifest`.
+        UserError: see `check_manifest`.
     """
-    counts = Counter((row["language"], row["source"]) for row in rows)
-    for language in sorted({row["language"] for row in rows}):
-        for source in sources:
-            count = counts[language, source]
-            if count < 2:
-                found = ", ".join(sorted({row["source"] for row in rows if row["language"] == language}))
-                raise UserError(
-                    f"manifest: language {language!r} has {count} utterance(s) of source {source!r}; a source needs "
-                    f"training, development and evaluation utterances; sources found: {found}"
-                )
     wanted = {*sources, *out_of_set}
     kept = sorted((row for row in rows if row["source"] in wanted), key=lambda row: row["utterance"])
     check_manifest(kept)

@@ -97,8 +97,18 @@ def test_mistakes_in_training_by_hand_are_one_message(tmp_path, words, message):
 
 
 def test_other_mistakes_by_hand_are_one_message(tmp_path):
-    scan = ["--languages", "en", "--sources", "a", "b", "--out", tmp_path / "manifest.tsv"]
-    done = srctrace("scan", "--tables", tmp_path, *scan)
+    scan = [
+        "--languages",
+        "en",
+        "--sources",
+        "a",
+        "b",
+        "--out",
+        tmp_path / "manifest.tsv",
+        "--label-map",
+        tmp_path / "s.tsv",
+    ]
+    done = srctrace("scan", "--type", "table", "--tables", tmp_path, *scan)
     assert (done.returncode, done.stderr) == (2, f"srctrace scan: {tmp_path}: a folder, where a table is expected\n")
     write_table(tmp_path / "split.tsv", SPLIT_COLUMNS, [])
     done = srctrace("list-conditions", "--split", tmp_path / "split.tsv", "--conditions", "en", "--out", tmp_path)
@@ -108,8 +118,18 @@ def test_other_mistakes_by_hand_are_one_message(tmp_path):
 
 def test_sources_that_are_not_there_are_named(tmp_path):
     write_corpus(tmp_path)
-    scan = ["--languages", "en", "--sources", "a", "typo", "--out", tmp_path / "other.tsv"]
-    done = srctrace("scan", "--folder", tmp_path, *scan)
+    scan = [
+        "--languages",
+        "en",
+        "--sources",
+        "a",
+        "typo",
+        "--out",
+        tmp_path / "other.tsv",
+        "--label-map",
+        tmp_path / "s.tsv",
+    ]
+    done = srctrace("scan", "--type", "folder", "--root", tmp_path, *scan)
     assert done.returncode == 2
     assert "language 'en' has 0 utterance(s) of source 'typo'" in done.stderr
     assert "sources found: a, b" in done.stderr

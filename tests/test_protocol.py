@@ -1,4 +1,4 @@
-"""Manifests and splits: what is dealt to whom, and the leaks that are refused."""
+"""Splits: what is dealt to whom, and the leaks that are refused."""
 
 from collections import defaultdict
 
@@ -6,7 +6,7 @@ import pytest
 
 from srctrace.errors import UserError
 from srctrace.grid import Condition
-from srctrace.manifest import COLUMNS, build_manifest, read_corpus_tables, read_manifest, scan_folder, write_manifest
+from srctrace.manifest import COLUMNS
 from srctrace.protocol import SplitOptions, assign, read_split, refuse_leaks, select, write_conditions
 from srctrace.tables import write_table
 
@@ -214,59 +214,3 @@ def test_conditions_round_trip_and_are_checked(tmp_path):
     write_table(tmp_path / "bad.tsv", rows[0].keys(), [rows[0] | {"split": "test"}])
     with pytest.raises(UserError, match="unknown split 'test'"):
         read_split(tmp_path / "bad.tsv")
-
-
-def test_manifest_round_trip(tmp_path):
-    manifest = build_manifest(corpus(), SOURCES)
-    write_manifest(tmp_path / "m.tsv", manifest)
-    assert read_manifest(tmp_path / "m.tsv") == manifest
-
-
-@pytest.mark.parametrize(
-    ("break_it", "message"),
-    [
-        (lambda rows: rows.append(rows[0]), "stands in 2 rows"),
-        (lambda rows: rows[0].update(path=rows[1]["path"]), "path .* stands in 2 rows"),
-        (lambda rows: rows.__delitem__(slice(1, 20)), r"'en' has 1 utterance\(s\) of source 'a'"),
-        (lambda rows: [row.update(source="c") for row in rows if row["source"] == "a"], r"0 utterance.*found: b"),
-        (lambda rows: [row.update(language="e/n") for row in rows], "use letters"),
-    ],
-)
-def test_bad_manifests(break_it, message):
-    rows = bare()
-    break_it(rows)
-    with pytest.raises(UserError, match=message):
-        build_manifest(rows, SOURCES)
-
-
-def test_missing_manifest_column(tmp_path):
-    write_table(tmp_path / "m.tsv", COLUMNS[:-1], bare())
-    with pytest.raises(UserError, match="no column split"):
-        read_manifest(tmp_path / "m.tsv")
-
-
-def test_scan_folder(tmp_path):
-    for name in ("en/a/x.wav", "en/a/deep/y.flac", "en/b/x.ogg", "en/b/notes.txt", "de/a/x.mp3"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    rows = scan_folder(tmp_path, ["en"])
-    assert [(row["utterance"], row["source"]) for row in rows] == [
-        ("en/a/deep/y", "a"),
-        ("en/a/x", "a"),
-        ("en/b/x", "b"),
-    ]
-    with pytest.raises(UserError, match=r"no folder for language 'xx'.*de, en"):
-        scan_folder(tmp_path, ["xx"])
-    (tmp_path / "en" / "stray.wav").touch()
-    with pytest.raises(UserError, match="outside a source's folder"):
-        scan_folder(tmp_path, ["en"])
-    with pytest.raises(UserError, match="no such folder"):
-        scan_folder(tmp_path / "nowhere", ["en"])
-
-
-def test_corpus_table_needs_three_columns_only(tmp_path):
-    write_table(tmp_path / "t.tsv", ["path", "language", "source"], bare())
-    rows = read_corpus_tables([tmp_path / "t.tsv"], ["en"])
-    assert rows == bare()
-    with pytest.raises(UserError, match="no utterance of language 'fr'; found: en"):
-        read_corpus_tables([tmp_path / "t.tsv"], ["fr"])

@@ -1,1 +1,1 @@
-"""Corpora: what is spoken, scanned or fetched."""
+"""Corpora: what reads each kind into the rows of a manifest, and the built-in one."""

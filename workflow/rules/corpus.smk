@@ -51,16 +51,27 @@ if not (config["noise"]["musan"] and config["noise"]["rirs"]):
             "srctrace make-noise --root data/builtin --seed {params.seed} --processes {threads} 2> {log}"
 
 
+def corpus_state():
+    """What changes when the folder of a corpus does: it is scanned, and decoded, again."""
+    if CORPUS["type"] == "mcl-mlaad":
+        return srctrace_config.fingerprint(CORPUS["path"], [""])
+    if CORPUS["type"] == "mlaad":
+        below = "fake" if os.path.isdir(f"{CORPUS['path']}/fake") else ""
+        return srctrace_config.fingerprint(f"{CORPUS['path']}/{below}", LANGUAGES)
+    return srctrace_config.fingerprint(CORPUS["path"], LANGUAGES) if CORPUS["type"] == "folder" else None
+
+
 rule scan:
     input:
-        {
+        tables={
             "builtin": expand(f"{CORPUS['path']}/{{language}}.tsv", language=LANGUAGES),
             "table": [CORPUS["table"]] if CORPUS["table"] else [],
-            "folder": [],
-        }[CORPUS["type"]],
+        }.get(CORPUS["type"], []),
+        split_lists=srctrace_config.files_below(config["split"]["lists"]),
+        speaker_lists=srctrace_config.files_below(config["speakers"]["lists"]),
     output:
         manifest=f"results/{CORPUS['name']}/manifest.tsv",
-        label_map=LABELS,
+        sources=LABELS,
     log:
         "results/logs/scan.log",
     benchmark:
@@ -69,20 +80,53 @@ rule scan:
         config["containers"]["preprocess"]
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=20,
         gpu=0,
     params:
-        source=lambda wildcards, input: flags(
-            {"folder": CORPUS["path"]} if CORPUS["type"] == "folder" else {"tables": list(input)}
+        corpus=lambda wildcards, input: flags(
+            {
+                "type": CORPUS["type"],
+                "root": CORPUS["path"],
+                "tables": list(input.tables) or None,
+                "languages": LANGUAGES,
+                "sources": CORPUS["sources"],
+                "out_of_set": CORPUS["out_of_set"],
+                "split_lists": config["split"]["lists"] or None,
+                "speaker_lists": config["speakers"]["lists"] or None,
+            }
         ),
-        languages=LANGUAGES,
-        sources=CORPUS["sources"],
-        out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
-        # Not passed on: a folder that has changed is scanned, and decoded, again.
-        state=lambda wildcards: (
-            srctrace_config.fingerprint(CORPUS["path"], LANGUAGES) if CORPUS["type"] == "folder" else None
-        ),
+        state=lambda wildcards: corpus_state(),  # not passed on
     shell:
-        "srctrace scan {params.source} --languages {params.languages} --sources {params.sources}"
-        " {params.out_of_set} --out {output.manifest} --label-map {output.label_map} 2> {log}"
+        "srctrace scan {params.corpus} --out {output.manifest} --label-map {output.sources} 2> {log}"
+
+
+if CORPUS["released_lfcc"]:
+
+    # In place of `extract`: what the authors of MCL-MLAAD computed.
+    rule import_lfcc:
+        input:
+            split=f"results/{CORPUS['name']}/split.tsv",
+        output:
+            array=f"{FEATURES}/{{language}}.npy",
+            index=f"{FEATURES}/{{language}}.tsv",
+            made=f"{FEATURES}/{{language}}.json",
+        log:
+            "results/logs/import_lfcc/{language}.log",
+        benchmark:
+            "results/benchmarks/import_lfcc/{language}.tsv"
+        container:
+            config["containers"]["model"]
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+            gpu=0,
+        params:
+            root=lambda wildcards: CORPUS["path"],
+            variants=config["variants"],
+            seconds=config["seconds"],
+            options=flags(config["lfcc"]),
+        shell:
+            "srctrace import-lfcc --root {params.root:q} --language {wildcards.language} --split {input.split}"
+            " --variants {params.variants} --seconds {params.seconds} {params.options} --out {output.array} 2> {log}"

@@ -53,33 +53,35 @@ rule pack_noise:
         " --threads {threads} --out {output.array} 2> {log}"
 
 
-rule extract:
-    input:
-        waves=f"{WAVES}/{{language}}.npy",
-        waves_index=f"{WAVES}/{{language}}.tsv",
-        bank="results/noise/bank.npy",
-        bank_index="results/noise/bank.tsv",
-        split=f"results/{CORPUS['name']}/split.tsv",
-    output:
-        array=f"{FEATURES}/{{language}}.npy",
-        index=f"{FEATURES}/{{language}}.tsv",
-        made=f"{FEATURES}/{{language}}.json",
-    log:
-        "results/logs/extract/{language}.log",
-    benchmark:
-        "results/benchmarks/extract/{language}.tsv"
-    container:
-        config["containers"]["preprocess"]
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=120,
-        gpu=0,
-    params:
-        variants=config["variants"],
-        seed=config["protocol_seed"],
-        options=flags(config["lfcc"]),
-    shell:
-        "srctrace extract --waves {input.waves} --bank {input.bank} --split {input.split}"
-        " --variants {params.variants} --seed {params.seed} {params.options} --threads {threads}"
-        " --out {output.array} 2> {log}"
+if not CORPUS["released_lfcc"]:
+
+    rule extract:
+        input:
+            waves=f"{WAVES}/{{language}}.npy",
+            waves_index=f"{WAVES}/{{language}}.tsv",
+            bank="results/noise/bank.npy",
+            bank_index="results/noise/bank.tsv",
+            split=f"results/{CORPUS['name']}/split.tsv",
+        output:
+            array=f"{FEATURES}/{{language}}.npy",
+            index=f"{FEATURES}/{{language}}.tsv",
+            made=f"{FEATURES}/{{language}}.json",
+        log:
+            "results/logs/extract/{language}.log",
+        benchmark:
+            "results/benchmarks/extract/{language}.tsv"
+        container:
+            config["containers"]["preprocess"]
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=120,
+            gpu=0,
+        params:
+            variants=config["variants"],
+            seed=config["protocol_seed"],
+            options=flags(config["lfcc"]),
+        shell:
+            "srctrace extract --waves {input.waves} --bank {input.bank} --split {input.split}"
+            " --variants {params.variants} --seed {params.seed} {params.options} --threads {threads}"
+            " --out {output.array} 2> {log}"
