@@ -131,8 +131,7 @@ def test_sources_that_are_not_there_are_named(tmp_path):
     ]
     done = srctrace("scan", "--type", "folder", "--root", tmp_path, *scan)
     assert done.returncode == 2
-    assert "language 'en' has 0 utterance(s) of source 'typo'" in done.stderr
-    assert "sources found: a, b" in done.stderr
+    assert "no utterance of in-set source 'typo'; found:\n  en: a, b" in done.stderr
     assert not (tmp_path / "other.tsv").exists()
 
 
