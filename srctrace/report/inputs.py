@@ -26,7 +26,7 @@ class ReportInputs:
     """Paths of all that a report shows; `docs/files.md` says what each file holds.
 
     Where a table belongs to one protocol, condition or model, its path says which one: `{protocol}/baselines.tsv`,
-    `{protocol}/findings.tsv`, `{condition}.tsv` and `{system}/{train}/seed{seed}/history.tsv`, below any folder.
+    `{protocol}/findings.tsv`, `{protocol}/differences.tsv`, `{condition}.tsv` and `{system}/{train}/seed{seed}/history.tsv`, below any folder.
     """
 
     metrics: Path
@@ -38,7 +38,9 @@ class ReportInputs:
     histories: Sequence[Path] = ()
     baselines: Sequence[Path] = ()
     findings: Sequence[Path] = ()
+    differences: Sequence[Path] = ()
     splits: Sequence[Path] = ()
+    speakers: Path | None = None  # the quality of pseudo-speakers, where speakers are clusters
     benchmarks: Path | None = None  # a folder of {rule}/….tsv, as Snakemake's `benchmark:` writes them
 
 
@@ -120,6 +122,16 @@ class ReportData:
     def findings(self) -> dict[str, list[Row]]:
         """Protocol to the findings of its audit."""
         return {path.parent.name: read_table(path, FINDINGS) for path in self.inputs.findings}
+
+    @cached_property
+    def differences(self) -> dict[str, list[Row]]:
+        """Protocol to the tests of differences between its systems; none with fewer than three seeds."""
+        return {path.parent.name: read_table(path, DIFFERENCES_COLUMNS) for path in self.inputs.differences}
+
+    @cached_property
+    def speakers(self) -> list[Row]:
+        """The quality of pseudo-speakers; none where speakers are no clusters."""
+        return read_table(self.inputs.speakers, QUALITY_COLUMNS) if self.inputs.speakers else []
 
     @cached_property
     def confusion(self) -> dict[tuple[str, str], list[Row]]:

@@ -111,6 +111,7 @@ def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
         "seeds": data.order.unique(seed for cell in data.cells for seed, _ in cell.by_seed),
         "n_models": len(models),
         "corpus_table": corpus_table(data),
+        "speakers": data.speakers,
         "conditions": [
             (TITLES[protocol], split_table(data, protocol)) for protocol, found in data.splits.items() if found
         ],
@@ -173,6 +174,7 @@ def _protocol(data: ReportData, protocol: str, figures: Path) -> dict:
         "findings": findings,
         "baselines": [_grid(data, name, pick(baselines, system=name)) for name in baseline_names],
         "seeds": seeds,
+        "differences": data.differences.get(protocol, []),
         "seed_rows": headline.seed_table(clean, systems) if len(seeds) > 1 else [],
     }
 
