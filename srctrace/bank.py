@@ -108,9 +108,9 @@ def pack_bank(
     files = []
     for category in CATEGORIES:
         root = Path(rirs) if category == "rir" else Path(musan) / category
-        found = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+        found = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
         if category == "rir":
-            found = [path for path in found if not _is_noise(path.relative_to(root))]
+            found = [path for path in found if not _is_noise(path)]
         least = 3 * LEAST_FILES[category]
         if len(found) < least:
             raise UserError(f"{root}: {len(found)} audio files, but train, dev and eval need {least} between them")

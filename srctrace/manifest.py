@@ -76,8 +76,7 @@ def pick_sources(
         reason = "of the split lists' train part" if given else f"in all of {', '.join(languages)}"
         raise UserError(
             f"manifest: {len(in_set)} source(s) {reason}, where two at least are needed: choose other languages or "
-            "name "
-            f"corpus.sources; sources of each language:\n{_listing(systems)}"
+            f"name corpus.sources; sources of each language:\n{_listing(systems)}"
         )
     if given:
         never = [source for source in in_set if source not in trained]

@@ -2,12 +2,15 @@
 
 import os
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from srctrace.errors import UserError
+
+REFUSED = re.compile(r"Unsupported .*?(?=\. Please|$)", re.MULTILINE)  # in the midst of torch's long message
 
 
 def load_tensor(path: str | os.PathLike) -> np.ndarray:
@@ -24,7 +27,8 @@ def load_tensor(path: str | os.PathLike) -> np.ndarray:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0]
+        found = REFUSED.search(str(error))
+        reason = found[0] if found else str(error).strip().splitlines()[0]
         raise UserError(
             f"{path}: refused: it holds more than tensors, or is damaged ({reason}): reading it could run a program; "
             "save the tensor alone, with torch.save(tensor, path)"

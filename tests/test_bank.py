@@ -6,6 +6,7 @@ import soundfile
 
 from srctrace.bank import CATEGORIES, Bank, open_bank, pack_bank
 from srctrace.errors import UserError
+from tests.mlaad_tree import write_noise_as_released
 from tests.noise_files import RATE, small_bank
 
 
@@ -67,6 +68,30 @@ def test_rirs_noises_as_released(tmp_path):
     assert {bank.store.rows[index]["file"] for index in found} == set(names[2:])
     for index in found:
         np.testing.assert_array_equal(np.flatnonzero(bank.signal(index)), [0])  # the first channel alone
+
+
+def test_musan_and_rirs_noises_with_all_that_lies_in_them(tmp_path):
+    """Lists, licences and what other systems leave are no audio; of 36 responses, every fourth is of an array."""
+    small_bank(tmp_path / "plain")
+    write_noise_as_released(tmp_path, tmp_path / "plain")
+    (tmp_path / "musan" / "noise" / "us-gov" / "._noise-us-gov-0000.wav").write_bytes(b"\0\5\x16\7")
+    pack_bank(tmp_path / "musan", tmp_path / "RIRS_NOISES", tmp_path / "bank.npy", seed=0)
+    bank, plain = open_bank(tmp_path / "bank.npy"), open_bank(tmp_path / "plain" / "bank.npy")
+    for category in CATEGORIES:
+        mine, theirs = (
+            sorted(
+                each.signal(index).tobytes() for index, row in enumerate(each.store.rows) if row["category"] == category
+            )
+            for each in (bank, plain)
+        )
+        assert mine == theirs
+    real = tmp_path / "RIRS_NOISES" / "real_rirs_isotropic_noises"  # given by itself, it holds noise all the same
+    for index in range(2):
+        soundfile.write(real / f"RVB2014_type2_rir_room_{index}.wav", np.r_[0.5, np.zeros(99)], RATE)
+    pack_bank(tmp_path / "musan", real, tmp_path / "real.npy", seed=0)
+    files = [row["file"] for row in open_bank(tmp_path / "real.npy").store.rows if row["category"] == "rir"]
+    assert len(files) == 4
+    assert not any("noise" in file for file in files)
 
 
 def test_too_small_a_bank_is_refused(tmp_path):

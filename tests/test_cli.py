@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from srctrace.cli import COMMANDS, main
-from srctrace.manifest import COLUMNS, write_manifest, write_sources
+from srctrace.manifest import COLUMNS, read_sources, write_manifest
 from srctrace.protocol import COLUMNS as SPLIT_COLUMNS
 from srctrace.tables import write_table
 from tests.small_features import SOURCES, make_features
@@ -97,19 +97,11 @@ def test_mistakes_in_training_by_hand_are_one_message(tmp_path, words, message):
 
 
 def test_other_mistakes_by_hand_are_one_message(tmp_path):
-    scan = [
-        "--languages",
-        "en",
-        "--sources",
-        "a",
-        "b",
-        "--out",
-        tmp_path / "manifest.tsv",
-        "--label-map",
-        tmp_path / "s.tsv",
-    ]
+    scan = ["--languages", "en", "--out", tmp_path / "manifest.tsv", "--label-map", tmp_path / "sources.tsv"]
     done = srctrace("scan", "--type", "table", "--tables", tmp_path, *scan)
     assert (done.returncode, done.stderr) == (2, f"srctrace scan: {tmp_path}: a folder, where a table is expected\n")
+    done = srctrace("scan", "--type", "mlaad", *scan)
+    assert (done.returncode, done.stderr) == (2, "srctrace scan: --type mlaad: needs --root\n")
     write_table(tmp_path / "split.tsv", SPLIT_COLUMNS, [])
     done = srctrace("list-conditions", "--split", tmp_path / "split.tsv", "--conditions", "en", "--out", tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -118,21 +110,15 @@ def test_other_mistakes_by_hand_are_one_message(tmp_path):
 
 def test_sources_that_are_not_there_are_named(tmp_path):
     write_corpus(tmp_path)
-    scan = [
-        "--languages",
-        "en",
-        "--sources",
-        "a",
-        "typo",
-        "--out",
-        tmp_path / "other.tsv",
-        "--label-map",
-        tmp_path / "s.tsv",
-    ]
-    done = srctrace("scan", "--type", "folder", "--root", tmp_path, *scan)
+    made = {"--out": tmp_path / "other.tsv", "--label-map": tmp_path / "sources.tsv"}
+    scan = ["scan", "--type", "folder", "--root", tmp_path, "--languages", "en"]
+    scan += [word for pair in made.items() for word in pair]
+    done = srctrace(*scan, "--sources", "a", "typo")
     assert done.returncode == 2
     assert "no utterance of in-set source 'typo'; found:\n  en: a, b" in done.stderr
-    assert not (tmp_path / "other.tsv").exists()
+    assert not any(path.exists() for path in made.values())
+    assert srctrace(*scan).returncode == 0
+    assert read_sources(made["--label-map"]) == (["a", "b"], [])
 
 
 def test_a_missing_file_is_one_message(tmp_path):

@@ -96,15 +96,14 @@ def apply_splits(rows: Sequence[Row], entries: Sequence[Entry], languages: Seque
         if kept.setdefault(index, entry.split) != entry.split:
             raise UserError(
                 f"{where}: {entry.path!r} is in {kept[index]} ({file_of[index]}) and in {entry.split} "
-                f"({entry.file}): give "
-                "the lists of one protocol"
+                f"({entry.file}): give the lists of one protocol"
             )
         file_of[index] = entry.file
         source = slug(entry.source)
         if source in sources and source != rows[index]["source"]:
             raise UserError(
-                f"{entry.file}: {entry.path!r} is listed as {entry.source!r}, but the corpus says "
-                f"{rows[index]['source']!r}"
+                f"{entry.file}: {entry.path!r} is listed as {entry.source!r}, but in the corpus it is of "
+                f"{rows[index]['source']!r}: give the lists that belong to this corpus"
             )
     for index, split in kept.items():
         rows[index]["split"] = split
@@ -129,6 +128,25 @@ def apply_speakers(rows: Sequence[Row], entries: Sequence[Entry], languages: Seq
             )
         row["speaker"] = speaker
     return sum(not row["speaker"] for row in rows)
+
+
+def name_sources(rows: Sequence[Row], entries: Sequence[Entry]) -> dict[str, str]:
+    """What lists call the sources of a corpus that only numbers them: those whose names of files, of all languages,
+    are listed under one model and no other.
+
+    Returns:
+        The corpus's source to the lists'; empty if not each has one of its own.
+    """
+    listed: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for entry in entries:
+        if entry.source:
+            listed[slug(entry.source)].add((_language(entry), _key(entry.path, 1)))
+    names: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in rows:
+        names[row["source"]].add((row["language"], _key(row["path"], 1)))
+    fitting = {mine: [source for source in listed if files <= listed[source]] for mine, files in names.items()}
+    found = {mine: sources[0] for mine, sources in fitting.items() if len(sources) == 1}
+    return found if len(found) == len(names) == len(set(found.values())) else {}
 
 
 def _tables(path: Path) -> list[Path]:
@@ -179,30 +197,36 @@ def _match(
     """Each entry, with the index of its row.
 
     Paths are compared whole; then, without their suffixes, by their last three, two and one components. Where these are
-    not unique, language, source and split must make them so.
+    not unique, language, source, label and split must make them so; by less than its whole path, no entry is matched to
+    a row of another language, and by its name alone to none of another source.
 
     Args:
         lenient: pass over what is not in the corpus, as long as something is.
     """
     left: Sequence[Entry] = entries
     matched = 0
+    sources = {row["source"] for row in rows}
     for depth in DEPTHS:
-        index_of: dict[str, list[int] | int] = {}
+        index_of: dict[str, list[int]] = defaultdict(list)
         for index, row in enumerate(rows):
-            key = _key(row["path"], depth)
-            there = index_of.setdefault(key, index)
-            if there != index:
-                index_of[key] = [there, index] if isinstance(there, int) else [*there, index]
+            index_of[_key(row["path"], depth)].append(index)
         unmatched = []
         for entry in left:
-            there = index_of.get(_key(entry.path, depth))
-            if isinstance(there, list):
-                there = _narrow(entry, there, rows)
-            if there is None:
+            there = index_of.get(_key(entry.path, depth), [])
+            if depth:
+                language, source = _language(entry), slug(entry.source) if depth == 1 else ""
+                there = [
+                    index
+                    for index in there
+                    if language in ("", rows[index]["language"])
+                    and (source not in sources or source == rows[index]["source"])
+                ]
+            one = there[0] if len(there) == 1 else _narrow(entry, there, rows)
+            if one is None:
                 unmatched.append(entry)
             else:
                 matched += 1
-                yield entry, there
+                yield entry, one
         left = unmatched
         if not left:
             return
@@ -212,17 +236,21 @@ def _match(
 
 
 def _narrow(entry: Entry, candidates: Sequence[int], rows: Sequence[Row]) -> int | None:
-    """The one candidate that language, source and split leave, if there is one."""
-    tests: list[Callable[[Row], bool]] = [
-        lambda row: not entry.language or row["language"] == entry.language,
-        lambda row: slug(entry.source) in ("", row["source"]),
-        lambda row: row["split"] in ("", entry.split),
+    """The one candidate that language, source, label and split leave, if there is one; what fits none tells nothing."""
+    source = slug(entry.source)
+    released = RELEASED.fullmatch(entry.path.rpartition("/")[2])
+    tests: list[Callable[[Row], object]] = [
+        lambda row: row["language"] in entry.path.replace("\\", "/").split("/"),
+        lambda row: row["source"] in (source, f"system{source}"),
+        lambda row: (
+            released and (mine := RELEASED.fullmatch(row["path"].rpartition("/")[2])) and mine[2] == released[2]
+        ),
+        lambda row: row["split"] == entry.split,
     ]
     for test in tests:
-        candidates = [index for index in candidates if test(rows[index])]
-        if len(candidates) == 1:
-            return candidates[0]
-    return None
+        fitting = [index for index in candidates if test(rows[index])]
+        candidates = fitting or candidates
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _key(path: str, depth: int) -> str:
@@ -237,7 +265,7 @@ def _key(path: str, depth: int) -> str:
 
 
 def _refuse_unmatched(entries: Sequence[Entry], total: int, languages: Sequence[str], where: str) -> None:
-    others = {_language(entry) for entry in entries}
+    others = {_language(entry) or _folder(entry) for entry in entries}
     if "" not in others and not others & set(languages):
         every = ", ".join([*languages, *sorted(others)])
         raise UserError(
@@ -251,16 +279,20 @@ def _refuse_unmatched(entries: Sequence[Entry], total: int, languages: Sequence[
     counts = ", ".join(f"{count} of {file}" for file, count in sorted(by_file.items()))
     raise UserError(
         f"{where}: {len(entries)} of {total} listed utterances are not in the corpus, or not to be told apart "
-        f"there: {shown}"
-        f"{' …' if len(entries) > SHOWN else ''} ({counts}): fetch the missing audio, or the lists that belong to it"
+        f"there: {shown}{' …' if len(entries) > SHOWN else ''} ({counts}): fetch the missing audio, or the lists that "
+        "belong to it"
     )
 
 
 def _language(entry: Entry) -> str:
-    """As its column or its path says: `fake/LANGUAGE/SYSTEM/FILE`."""
-    parts = entry.path.replace("\\", "/").removeprefix("./").split("/")
-    if entry.language:
+    """As its column says, or its path, where that is MLAAD's: `fake/LANGUAGE/SYSTEM/FILE`."""
+    if entry.language or "fake/" not in entry.path:
         return entry.language
-    if "fake" in parts[:-1]:
-        return parts[parts.index("fake") + 1]
+    parts = entry.path.split("/")
+    return parts[parts.index("fake") + 1] if "fake" in parts[:-1] else ""
+
+
+def _folder(entry: Entry) -> str:
+    """What would be its language in a path `LANGUAGE/SYSTEM/FILE`."""
+    parts = entry.path.replace("\\", "/").split("/")
     return parts[-3] if len(parts) >= 3 else ""

@@ -183,8 +183,7 @@ def _tensors(root: Path, kind: str, languages: Collection[str]) -> Iterator[Tens
     if not below:
         raise UserError(
             f"{root}: no .pt file in a folder {kind} of {', '.join(languages)}: corpus.path is to be the folder "
-            "that holds "
-            f"the languages' folders, with archives unpacked; folders found: {folders(root)}"
+            f"that holds the languages' folders, with archives unpacked; folders found: {folders(root)}"
         )
 
 

@@ -32,7 +32,7 @@ def scan_mlaad(
 
     Args:
         root: the folder that holds `fake/`, or that folder itself.
-        wanted: systems, by model name, source or folder; none: all. The audio of others is not looked at.
+        wanted: systems, by model name, source or folder; none: all. Of others, `meta.csv` is believed.
 
     Returns:
         The rows; and other names of the sources, by model name and by folder, to the source.
@@ -43,6 +43,7 @@ def scan_mlaad(
     """
     root = Path(root)
     fake, prefix = speech_folder(root)
+    wanted = {slug(name) for name in wanted}
     rows: list[Row] = []
     aliases: dict[str, str] = {}
     model_of: dict[str, str] = {}
@@ -59,16 +60,15 @@ def scan_mlaad(
         for system in systems:
             meta = folder / system / META
             if not meta.is_file():
-                if wanted and system not in wanted and slug(system) not in wanted:
+                if wanted and slug(system) not in wanted:
                     continue
                 raise UserError(
                     f"{meta}: missing: every system's folder of MLAAD has one: unpack it again, or move the folder "
                     f"{system!r} away"
                 )
-            listed = _read_meta(meta, language)
-            entries = [entry for entry in listed if _is_wanted(entry[1], system, wanted)]
-            if entries:
-                _compare(meta, [name for name, *_ in listed])
+            entries = _read_meta(meta, language)
+            if not wanted or wanted & {slug(system), *(slug(model) for _, model, *_ in entries)}:
+                _compare(meta, {name for name, *_ in entries})
             for name, model, text, sentence in entries:
                 source = slug(model)
                 if model_of.setdefault(source, model) != model:
@@ -106,10 +106,6 @@ def speech_folder(root: Path) -> tuple[Path, str]:
 def slug(model: str) -> str:
     """A model's name as it can stand in file names: `tts_models/en/ljspeech/vits` is `tts_models_en_ljspeech_vits`."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", model).lstrip("._-")
-
-
-def _is_wanted(model: str, system: str, wanted: Collection[str]) -> bool:
-    return not wanted or model in wanted or slug(model) in wanted or system in wanted
 
 
 def _read_meta(meta: Path, language: str) -> list[tuple[str, str, str, str]]:
@@ -164,17 +160,15 @@ def _lines(meta: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{meta}: not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
-def _compare(meta: Path, names: Sequence[str]) -> None:
+def _compare(meta: Path, listed: set[str]) -> None:
     """What is listed must be there, and the other way round."""
     with os.scandir(meta.parent) as files:
         there = {file.name for file in files if file.name.lower().endswith(SUFFIXES)}
-    listed = set(names)
     missing = sorted(listed - there)
     if missing:
         raise UserError(
-            f"{meta}: lists {missing[0]!r}, which is not in the folder ({len(missing)} of {len(listed)} listed "
-            "files are "
-            "missing): fetch that part of MLAAD again"
+            f"{meta}: lists {missing[0]!r}, which is not in the folder ({len(missing)} of {len(listed)} listed files "
+            "are missing): fetch that part of MLAAD again"
         )
     surplus = sorted(there - listed)
     if surplus:
@@ -191,8 +185,7 @@ def _digest(transcript: str) -> str:
 
 
 def _join_texts(rows: Sequence[Row]) -> None:
-    """Make one text of those with the same sentence: audiobooks all begin alike, and no sentence may be in two "
-    "splits."""
+    """Make one text of those with the same sentence: many books begin alike, and no sentence may be in two splits."""
     parent: dict[str, str] = {}
 
     def root_of(text: str) -> str:

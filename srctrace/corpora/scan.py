@@ -3,10 +3,10 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from srctrace.corpora.folder import scan_folder
-from srctrace.corpora.lists import apply_speakers, apply_splits, read_speaker_lists, read_split_lists
+from srctrace.corpora.lists import apply_speakers, apply_splits, name_sources, read_speaker_lists, read_split_lists
 from srctrace.corpora.mcl_mlaad import scan_mcl_mlaad
 from srctrace.corpora.mlaad import scan_mlaad
 from srctrace.corpora.table import read_corpus_tables
@@ -53,14 +53,18 @@ def scan(
     if split_lists:
         entries, notes = read_split_lists(split_lists)
         _say(notes)
+        if kind == "mcl-mlaad":
+            _rename(rows, name_sources(rows, entries))
         listed = apply_splits(rows, entries, languages, str(split_lists))
         _say(
-            [f"{split_lists}: {len(listed)} utterances are listed, {len(rows) - len(listed)} are not and are left out"]
+            [f"{split_lists}: {len(listed)} utterances are listed; {len(rows) - len(listed)} are not, and are left out"]
         )
         rows = listed
     if speaker_lists:
         entries, notes = read_speaker_lists(speaker_lists)
         _say(notes)
+        if kind == "mcl-mlaad":
+            _rename(rows, name_sources(rows, entries))
         unknown = apply_speakers(rows, entries, languages, str(speaker_lists))
         _say([f"{speaker_lists}: speakers of {len(rows) - unknown} of {len(rows)} utterances"])
     named = [[aliases.get(name, name) for name in names] for names in (sources, out_of_set)]
@@ -68,6 +72,12 @@ def scan(
     manifest = build_manifest(rows, in_set, out)
     _say(_summary(manifest, in_set, out))
     return manifest, in_set, out
+
+
+def _rename(rows: Sequence[Row], names: Mapping[str, str]) -> None:
+    for row in rows:
+        row["source"] = names.get(row["source"], row["source"])
+    _say([f"{old} is {new}" for old, new in sorted(names.items()) if old != new])
 
 
 def _summary(manifest: Sequence[Row], in_set: Sequence[str], out_of_set: Sequence[str]) -> list[str]:
