@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from srctrace.cli import COMMANDS, main
-from srctrace.manifest import COLUMNS, read_sources, write_manifest
+from srctrace.manifest import COLUMNS, read_sources, write_manifest, write_sources
 from srctrace.protocol import COLUMNS as SPLIT_COLUMNS
 from srctrace.tables import write_table
 from tests.small_features import SOURCES, make_features
