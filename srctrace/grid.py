@@ -176,6 +176,8 @@ def check(config: Mapping) -> None:
         split_system(system)
     _check_corpus(config["corpus"])
     _check_protocols(config)
+    if config["split"]["lists"] and config["split"]["origin"] != "given":
+        raise ConfigError("split.origin: set it to given, so that split.lists is used, or leave split.lists out")
     unknown = set(config["train"]["variants"]) - set(config["variants"])
     if unknown:
         raise ConfigError(f"train.variants: {', '.join(sorted(unknown))} is not among variants")
@@ -187,12 +189,15 @@ def _check_corpus(corpus: Mapping) -> None:
             if language not in BUILTIN_LANGUAGES:
                 known = ", ".join(BUILTIN_LANGUAGES)
                 raise ConfigError(f"corpus.languages: the built-in corpus does not speak {language!r}; known: {known}")
-        if not corpus["sources"]:
-            raise ConfigError("corpus.sources: missing: the built-in corpus speaks what is named")
     elif not corpus["path"]:
         raise ConfigError(f"corpus.path: missing: say where the {corpus['type']} corpus lies")
     elif corpus["type"] == "table" and not corpus["table"]:
         raise ConfigError("corpus.table: missing: name the table of utterances")
+    n_sources = len(corpus["sources"])
+    if n_sources == 1 or (n_sources == 0 and corpus["type"] == "builtin"):
+        raise ConfigError(f"corpus.sources: {n_sources} named, where two at least are to be told apart")
+    if corpus["released_lfcc"] and corpus["type"] != "mcl-mlaad":
+        raise ConfigError("corpus.released_lfcc: only mcl-mlaad comes with LFCCs")
     both = set(corpus["sources"]) & set(corpus["out_of_set"])
     if both:
         raise ConfigError(f"corpus.out_of_set: {', '.join(sorted(both))} cannot be in corpus.sources too")

@@ -139,7 +139,7 @@ def name_sources(rows: Sequence[Row], entries: Sequence[Entry]) -> dict[str, str
     """
     listed: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for entry in entries:
-        if entry.source:
+        if entry.source and not entry.source.isdigit():
             listed[slug(entry.source)].add((_language(entry), _key(entry.path, 1)))
     names: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in rows:

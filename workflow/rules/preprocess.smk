@@ -13,7 +13,7 @@ rule decode:
     benchmark:
         "results/benchmarks/decode/{language}.tsv"
     container:
-        config["containers"]["preprocess"]
+        config["containers"]["model" if CORPUS["type"] == "mcl-mlaad" else "preprocess"]  # tensors need torch
     threads: 1
     resources:
         mem_mb=1000,
