@@ -398,6 +398,26 @@ def _summarise(parser: argparse.ArgumentParser):
     )
 
 
+@command("compare", "which differences between the systems of a protocol mean something")
+def _compare(parser: argparse.ArgumentParser):
+    from srctrace.significance import COLUMNS, compare
+
+    parser.add_argument("--config", type=Path, required=True, help="the run's complete config (JSON)")
+    parser.add_argument("--protocol", required=True)
+    parser.add_argument("--results", type=Path, required=True, help="the corpus's folder: models/ and splits/")
+    parser.add_argument("--out", type=Path, required=True)
+
+    def run(arguments: argparse.Namespace) -> None:
+        import json
+
+        from srctrace.tables import write_table
+
+        config = json.loads(arguments.config.read_text(encoding="utf-8"))
+        write_table(arguments.out, COLUMNS, compare(config, arguments.protocol, arguments.results))
+
+    return run
+
+
 @command("audit", "trivial baselines, leaks and shortcuts of a protocol")
 def _audit(parser: argparse.ArgumentParser):
     from srctrace.audit import audit
@@ -428,10 +448,12 @@ def _add_report_inputs(parser: argparse.ArgumentParser) -> Callable:
 
     from srctrace.report.inputs import ReportInputs
 
-    several = ("histories", "baselines", "findings", "splits")
+    several = ("histories", "baselines", "findings", "differences", "splits")
     for field in fields(ReportInputs):
         many = {"nargs": "*", "default": []} if field.name in several else {}
-        parser.add_argument(f"--{field.name}", type=Path, required=field.name not in (*several, "benchmarks"), **many)
+        parser.add_argument(
+            f"--{field.name}", type=Path, required=field.name not in (*several, "speakers", "benchmarks"), **many
+        )
     return lambda arguments: ReportInputs(
         **{field.name: getattr(arguments, field.name) for field in fields(ReportInputs)}
     )

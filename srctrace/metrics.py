@@ -337,8 +337,8 @@ def _cluster_interval(
 
     weights = rng.standard_exponential((len(names) + 1, replicates))
     drawn = (counts @ weights[:-1]).reshape(k, k, replicates)
-    lower = _replicate_macro_f1(drawn + wrong[..., np.newaxis] * weights[-1], size)
-    upper = _replicate_macro_f1(drawn + right[..., np.newaxis] * weights[-1], size)
+    lower = replicate_macro_f1(drawn + wrong[..., np.newaxis] * weights[-1], size)
+    upper = replicate_macro_f1(drawn + right[..., np.newaxis] * weights[-1], size)
     if len(names) < 2:
         return 0.0, 1.0
     deviations = _deviations((1 - confidence) / 2, len(names))
@@ -349,7 +349,7 @@ def _cluster_interval(
     return float(np.quantile(lower, tail)), float(np.quantile(upper, 1 - tail))
 
 
-def _replicate_macro_f1(confusion: np.ndarray, size: np.ndarray) -> np.ndarray:
+def replicate_macro_f1(confusion: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Macro-F1 of `(k, k, replicates)` weighted confusions, each brought back to `size` trials per class."""
     present = size > 0
     rows = confusion[present]

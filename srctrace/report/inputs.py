@@ -11,6 +11,7 @@ from srctrace.errors import UserError
 from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, SUMMARY_COLUMNS
 from srctrace.report.cells import Cell, Layout, Order, cells_of
 from srctrace.report.curves import Curve
+from srctrace.significance import COLUMNS as DIFFERENCES_COLUMNS
 from srctrace.tables import read_table
 
 HISTORY = ("epoch", "train_loss", "dev_loss", "dev_macro_f1")
@@ -26,7 +27,8 @@ class ReportInputs:
     """Paths of all that a report shows; `docs/files.md` says what each file holds.
 
     Where a table belongs to one protocol, condition or model, its path says which one: `{protocol}/baselines.tsv`,
-    `{protocol}/findings.tsv`, `{protocol}/differences.tsv`, `{condition}.tsv` and `{system}/{train}/seed{seed}/history.tsv`, below any folder.
+    `{protocol}/findings.tsv`, `{protocol}/differences.tsv`, `{condition}.tsv` and
+    `{system}/{train}/seed{seed}/history.tsv`, below any folder.
     """
 
     metrics: Path

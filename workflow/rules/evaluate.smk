@@ -108,6 +108,33 @@ for protocol in grid.tested_protocols(config):
             "srctrace audit {params.name} --cells {params.cells} --manifest {input.manifest} --waves {input.waves}"
             " --features {input.features} --splits {params.splits} --out {params.folder} 2> {log}"
 
+    rule:
+        name:
+            f"compare_{protocol.replace('-', '_')}"
+        input:
+            config="results/config.json",
+            metrics=of_every_model("metrics.tsv"),  # each made when its model's scores are there
+            splits=splits_of(own),
+        output:
+            f"results/{CORPUS['name']}/audit/{protocol}/differences.tsv",
+        log:
+            f"results/logs/compare/{protocol}.log",
+        benchmark:
+            f"results/benchmarks/compare/{protocol}.tsv"
+        container:
+            config["containers"]["report"]
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
+            gpu=0,
+        params:
+            protocol=protocol,
+            results=f"results/{CORPUS['name']}",
+        shell:
+            "srctrace compare --config {input.config} --protocol {params.protocol} --results {params.results}"
+            " --out {output} 2> {log}"
+
 
 rule collect:
     input:
