@@ -1,0 +1,1 @@
+"""Pseudo-speakers for corpora without speaker labels, and the draw of unseen speakers."""
