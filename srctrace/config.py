@@ -28,6 +28,8 @@ def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
     filled = _fill(config, schema)
     if filled["corpus"]["type"] == "builtin":
         filled["corpus"]["path"] = filled["corpus"]["path"] or "data/builtin"
+    if filled["speakers"]["across_languages"] is None:
+        filled["speakers"]["across_languages"] = filled["speakers"]["from"] == "corpus"
     grid.check(filled)
     return filled
 
