@@ -28,7 +28,7 @@ COLUMNS = (
 
 # Where a finding becomes a note, and where a warning; from what was measured: docs/pseudo-speakers.md.
 GIVEN_AWAY = (0.25, 0.5)  # share of the source's entropy
-UNDIVIDED = 0.12  # mean silhouette of a source's utterances: below, its clusters are no clusters
+UNDIVIDED = 0.15  # mean silhouette of a source's utterances: below, its clusters are no clusters
 
 
 @dataclass(frozen=True)

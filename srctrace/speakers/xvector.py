@@ -2,10 +2,14 @@
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from srctrace.audio import SAMPLE_RATE
 from srctrace.device import prepare
 from srctrace.errors import UserError
+
+BEYOND = ("classifier.", "objective.")
+"""Weights beyond the embedding: those that tell the speakers of the training apart."""
 
 
 def load(name: str, device: str, threads: int):
@@ -30,9 +34,10 @@ def load(name: str, device: str, threads: int):
     try:
         extractor = AutoFeatureExtractor.from_pretrained(name)
         model, found = AutoModelForAudioXVector.from_pretrained(name, use_safetensors=True, output_loading_info=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(_cannot_be_had(name, error)) from None
-    absent = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
+    absent = [str(key) for key in (*found["missing_keys"], *found["mismatched_keys"])]
+    absent = sorted(key for key in absent if not key.startswith(BEYOND))
     if absent:
         raise UserError(
             f"speakers.model: {name}: {len(absent)} weights are missing or of another shape, as {absent[0]}: it is no "
