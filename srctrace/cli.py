@@ -173,6 +173,44 @@ def _decode(parser: argparse.ArgumentParser):
     return run
 
 
+@command("embed-speakers", "compute a speaker embedding of every utterance of one language")
+def _embed_speakers(parser: argparse.ArgumentParser):
+    from srctrace.speakers.embed import embed_waves
+
+    parser.add_argument("--waves", type=Path, required=True)
+    parser.add_argument("--model", default="", help="name or path of an x-vector model; empty: statistics of LFCCs")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
+    parser.add_argument("--out", type=Path, required=True)
+    return lambda arguments: embed_waves(
+        arguments.waves, arguments.out, arguments.model, arguments.device, arguments.threads
+    )
+
+
+@command("cluster-speakers", "cluster speaker embeddings: write pseudo-speakers into the manifest")
+def _cluster_speakers(parser: argparse.ArgumentParser):
+    from srctrace.speakers.cluster import ClusterOptions, cluster_speakers
+
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--label-map", type=Path, required=True, help="the sources, in-set and out-of-set")
+    parser.add_argument("--embeddings", type=Path, nargs="+", required=True, help="one store per language (.npy)")
+    parser.add_argument("--out", type=Path, required=True, help="the manifest with pseudo-speakers")
+    parser.add_argument("--folder", type=Path, required=True, help="folder that gets clusters.tsv and quality.tsv")
+    add_flags(parser, ClusterOptions)
+
+    def run(arguments: argparse.Namespace) -> None:
+        cluster_speakers(
+            arguments.manifest,
+            arguments.label_map,
+            arguments.embeddings,
+            arguments.out,
+            arguments.folder,
+            from_flags(ClusterOptions, arguments),
+        )
+
+    return run
+
+
 @command("pack-noise", "decode noise and impulse responses into one bank, and split it")
 def _pack_noise(parser: argparse.ArgumentParser):
     from srctrace.bank import pack_bank

@@ -29,6 +29,8 @@ def complete(config: Mapping, schema_path: str | os.PathLike) -> dict:
     corpus = filled["corpus"]
     if corpus["type"] == "builtin":
         corpus["path"] = corpus["path"] or "data/builtin"
+    if filled["speakers"]["across_languages"] is None:
+        filled["speakers"]["across_languages"] = filled["speakers"]["from"] == "corpus"
     grid.check(filled)
     return filled
 

@@ -5,10 +5,11 @@ far it would vary over other speakers, sentences and training seeds, and how oft
 about if there were none. With fewer than three seeds nothing is said: a single model may be a lucky one.
 
 The bootstrap is paired and crossed. A speaker, and a sentence that several speakers say, have one weight in a
-replicate, the same for both systems and in every cell; a trial's weight is their product (the pigeonhole bootstrap, Owen
-2007, Ann. Appl. Stat. 1:386; with exponential weights, Owen and Eckles 2012, Ann. Appl. Stat. 6:895). A sentence of one
-speaker has none of its own: what sets it apart is part of what sets the speaker apart. Trials of which neither is known
-have a weight for their utterance. Weights change which trials count, not how many each class has, as in `metrics`.
+replicate, the same for both systems and in every cell; a trial's weight is their product (the pigeonhole bootstrap,
+Owen 2007, Ann. Appl. Stat. 1:386; with exponential weights, Owen and Eckles 2012, Ann. Appl. Stat. 6:895). A sentence
+of one speaker has none of its own: what sets it apart is part of what sets the speaker apart. Trials of which neither
+is known have a weight for their utterance. Weights change which trials count, not how many each class has, as in
+`metrics`.
 
 Seeds have weights too, the same in all cells of a system, since one seed begins every training of a system alike. They
 are not shared between systems: seed 1 of one has nothing in common with seed 1 of another.
@@ -146,15 +147,15 @@ def trial_weights(rows: Sequence[Mapping[str, str]], replicates: range) -> np.nd
         return drawn[key]
 
     weights = np.ones((len(rows), len(replicates)), np.float32)
-    for trial, row in zip(weights, rows, strict=True):
+    for index, row in enumerate(rows):
         text = exact_text(row)
         by_text = bool(text) and (not row["speaker"] or len(speakers_of[text] - {""}) > 1)
         if row["speaker"]:
-            trial *= weight("speaker", row["speaker"])
+            weights[index] *= weight("speaker", row["speaker"])
         if by_text:
-            trial *= weight("sentence", text)
+            weights[index] *= weight("sentence", text)
         if not row["speaker"] and not by_text:
-            trial *= weight("utterance", row["utterance"])
+            weights[index] *= weight("utterance", row["utterance"])
     return weights
 
 

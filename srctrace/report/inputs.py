@@ -12,6 +12,7 @@ from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS
 from srctrace.report.cells import Cell, Layout, Order, cells_of
 from srctrace.report.curves import Curve
 from srctrace.significance import COLUMNS as DIFFERENCES_COLUMNS
+from srctrace.speakers.quality import COLUMNS as QUALITY_COLUMNS
 from srctrace.tables import read_table
 
 HISTORY = ("epoch", "train_loss", "dev_loss", "dev_macro_f1")

@@ -26,6 +26,8 @@ MODELS = grid.models(config)
 TESTS = grid.tests(config)
 GPUS = 0 if config["device"] == "cpu" else srctrace_config.count_gpus()
 
+MANIFEST = f"results/{CORPUS['name']}/manifest.tsv"
+SCANNED = MANIFEST.replace("manifest", "scanned") if config["speakers"]["from"] == "clusters" else MANIFEST
 WAVES = f"results/{CORPUS['name']}/waves"
 FEATURES = f"results/{CORPUS['name']}/features/lfcc"
 SPLITS = f"results/{CORPUS['name']}/splits"
@@ -113,7 +115,8 @@ CAPTIONS = {"heatmap-clean": "heatmap", "heatmap-all": "heatmap"}  # figure kind
 REPORT_INPUTS = {
     **{table: f"results/{table}.tsv" for table in ("metrics", "classes", "confusion", "summary")},
     "config": "results/config.json",
-    "manifest": f"results/{CORPUS['name']}/manifest.tsv",
+    "manifest": MANIFEST,
+    **({"speakers": f"results/{CORPUS['name']}/speakers/quality.tsv"} if SCANNED != MANIFEST else {}),
     "histories": of_every_model("history.tsv"),
     "baselines": [f"results/{CORPUS['name']}/audit/{name}/baselines.tsv" for name in grid.tested_protocols(config)],
     "findings": [f"results/{CORPUS['name']}/audit/{name}/findings.tsv" for name in grid.tested_protocols(config)],

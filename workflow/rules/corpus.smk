@@ -70,7 +70,7 @@ rule scan:
         split_lists=srctrace_config.files_below(config["split"]["lists"]),
         speaker_lists=srctrace_config.files_below(config["speakers"]["lists"]),
     output:
-        manifest=f"results/{CORPUS['name']}/manifest.tsv",
+        manifest=SCANNED,
         sources=LABELS,
     log:
         "results/logs/scan.log",

@@ -80,7 +80,7 @@ for protocol in grid.tested_protocols(config):
         name:
             f"audit_{protocol.replace('-', '_')}"
         input:
-            manifest=f"results/{CORPUS['name']}/manifest.tsv",
+            manifest=MANIFEST,
             waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
             features=expand(f"{FEATURES}/{{language}}.npy", language=LANGUAGES),
             indices=expand(f"{FEATURES}/{{language}}.tsv", language=LANGUAGES),

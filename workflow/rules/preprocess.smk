@@ -3,7 +3,7 @@
 
 rule decode:
     input:
-        manifest=f"results/{CORPUS['name']}/manifest.tsv",
+        manifest=SCANNED,
         speech=f"{CORPUS['path']}/speech/{{language}}" if CORPUS["type"] == "builtin" else [],
     output:
         array=f"{WAVES}/{{language}}.npy",

@@ -3,7 +3,7 @@
 
 rule split:
     input:
-        manifest=f"results/{CORPUS['name']}/manifest.tsv",
+        manifest=MANIFEST,
         waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
         sources=LABELS,
     output:

@@ -1,0 +1,67 @@
+# Pseudo-speakers, where the config asks for them: embeddings of all utterances, clustered, written into the manifest.
+
+if config["speakers"]["from"] == "clusters":
+
+    EMBEDDINGS = f"results/{CORPUS['name']}/speakers"
+
+    rule embed_speakers:
+        input:
+            waves=f"{WAVES}/{{language}}.npy",
+            waves_index=f"{WAVES}/{{language}}.tsv",
+        output:
+            array=f"{EMBEDDINGS}/{{language}}.npy",
+            index=f"{EMBEDDINGS}/{{language}}.tsv",
+            made=f"{EMBEDDINGS}/{{language}}.json",
+        log:
+            "results/logs/embed_speakers/{language}.log",
+        benchmark:
+            "results/benchmarks/embed_speakers/{language}.tsv"
+        container:
+            config["containers"]["model" if config["speakers"]["model"] else "preprocess"]
+        threads: 1
+        resources:
+            mem_mb=4000 if config["speakers"]["model"] else 1000,
+            runtime=240,
+            gpu=1 if GPUS and config["speakers"]["model"] else 0,
+        params:
+            model=flags({"model": config["speakers"]["model"]}),
+            device=config["device"],
+        shell:
+            "srctrace embed-speakers --waves {input.waves} {params.model} --device {params.device}"
+            " --threads {threads} --out {output.array} 2> {log}"
+
+    rule cluster_speakers:
+        input:
+            manifest=SCANNED,
+            label_map=LABELS,
+            embeddings=expand(f"{EMBEDDINGS}/{{language}}.npy", language=LANGUAGES),
+            indices=expand(f"{EMBEDDINGS}/{{language}}.tsv", language=LANGUAGES),
+            made=expand(f"{EMBEDDINGS}/{{language}}.json", language=LANGUAGES),
+        output:
+            manifest=MANIFEST,
+            clusters=f"{EMBEDDINGS}/clusters.tsv",
+            quality=f"{EMBEDDINGS}/quality.tsv",
+        log:
+            "results/logs/cluster_speakers.log",
+        benchmark:
+            "results/benchmarks/cluster_speakers/all.tsv"
+        container:
+            config["containers"]["preprocess"]
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
+            gpu=0,
+        params:
+            folder=EMBEDDINGS,
+            seed=config["protocol_seed"],
+            options=flags(
+                {
+                    name: config["speakers"][name]
+                    for name in ("across_languages", "standardise", "clusters", "least", "most", "starts")
+                }
+            ),
+        shell:
+            "srctrace cluster-speakers --manifest {input.manifest} --label-map {input.label_map}"
+            " --embeddings {input.embeddings} --seed {params.seed} {params.options} --out {output.manifest}"
+            " --folder {params.folder} 2> {log}"
