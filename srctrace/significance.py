@@ -11,12 +11,14 @@ of one speaker has none of its own: what sets it apart is part of what sets the 
 is known have a weight for their utterance. Weights change which trials count, not how many each class has, as in
 `metrics`.
 
-Seeds have weights too, the same in all cells of a system, since one seed begins every training of a system alike. They
-are not shared between systems: seed 1 of one has nothing in common with seed 1 of another.
+Seeds are crossed with these, the same in all cells of a system, since one seed begins every training of a system
+alike; and not paired: seed 1 of one system has nothing in common with seed 1 of another. Drawing n seeds again would
+give their mean the variance S / n**2, S being the sum of squares; S / (n (n - 1)), the unbiased one that is taken,
+needs no draws.
 
-A bootstrap of few things is too narrow. The variance over n seeds is multiplied by (n + 1) / (n - 1), and so is that
-over clusters (see `metrics.bootstrap_interval`); and the deviation of the replicates is read with Student's t, of as
-many degrees of freedom as seeds and clusters together leave (Satterthwaite 1946, Biometrics Bull. 2:110).
+The variance over clusters is multiplied by (n + 1) / (n - 1), since a bootstrap of few things is too narrow (see
+`metrics.bootstrap_interval`); and the deviation of all is read with Student's t, of as many degrees of freedom as seeds
+and clusters together leave (Satterthwaite 1946, Biometrics Bull. 2:110).
 """
 
 import math
@@ -82,13 +84,12 @@ def compare(config: Mapping, protocol: str, results: str | os.PathLike, replicat
         for a, b in combinations(config["systems"], 2):
             if (a, group, variant) in samples:
                 pair = samples[a, group, variant], samples[b, group, variant]
-                address = (config["corpus"]["name"], protocol, group, variant)
                 rows.append(
                     {
                         **{"corpus": config["corpus"]["name"], "protocol": protocol, "group": group},
                         **{"variant": variant, "system_a": a, "system_b": b, "n_seeds": len(config["seeds"])},
                         "n_cells": sum(cell.group == group for cell in cells),
-                        **difference(*pair, clusters[group], [(*address, a), (*address, b)]),
+                        **difference(*pair, clusters[group]),
                     }
                 )
     for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
@@ -96,28 +97,32 @@ def compare(config: Mapping, protocol: str, results: str | os.PathLike, replicat
     return rows
 
 
-def difference(a: Sample, b: Sample, clusters: int, addresses: Sequence[Sequence[str]]) -> dict[str, float]:
+def difference(a: Sample, b: Sample, clusters: int) -> dict[str, float]:
     """What two systems differ by, between which bounds, and how likely as much is by chance (two-sided).
 
     Args:
         clusters: how many speakers, or other independent clusters, the trials come from.
-        addresses: what the weights of each system's seeds are keyed by.
     """
     n = len(a.values)
-    point = a.values.mean() - b.values.mean()
-    over_trials = a.replicates.mean(axis=0) - b.replicates.mean(axis=0)
-    over_seeds = np.zeros_like(over_trials)
-    for sign, sample, address in zip((1, -1), (a, b), addresses, strict=True):
-        weights = generator("significance", "seeds", *address).dirichlet(np.ones(n), over_trials.size).T
-        over_seeds += sign * ((weights - 1 / n) * sample.replicates).sum(axis=0)
-    widened = [np.sqrt((m + 1) / max(m - 1, 1)) for m in (clusters, n)]
-    variances = [(widen * part.std()) ** 2 for widen, part in zip(widened, (over_trials, over_seeds), strict=True)]
-    deviation = np.sqrt(sum(variances))
-    if deviation == 0:  # the same in every trial
-        return _outcome(a, b, point, 0.0, 1.0 if point == 0 else 1 / (over_trials.size + 1))
-    freedom = deviation**4 / (variances[0] ** 2 / max(clusters - 1, 1) + variances[1] ** 2 / (2 * (n - 1)))
-    reach = -stdtrit(freedom, (1 - CONFIDENCE) / 2) * deviation
-    return _outcome(a, b, point, reach, 2 * stdtr(freedom, -abs(point) / deviation))
+    point = float(a.values.mean() - b.values.mean())
+    over_trials = (a.replicates.mean(axis=0) - b.replicates.mean(axis=0)).var()
+    parts = [(over_trials * (clusters + 1) / max(clusters - 1, 1), max(clusters - 1, 1))]
+    parts += [(system.values.var(ddof=1) / n, n - 1) for system in (a, b)]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:  # the same in every trial and seed
+        reach, p = 0.0, 1.0 if point == 0 else 1 / (len(a.replicates[0]) + 1)
+    else:
+        freedom = variance**2 / sum(part**2 / own for part, own in parts)
+        reach = -stdtrit(freedom, (1 - CONFIDENCE) / 2) * np.sqrt(variance)
+        p = 2 * stdtr(freedom, -abs(point) / np.sqrt(variance))
+    return {
+        "macro_f1_a": float(a.values.mean()),
+        "macro_f1_b": float(b.values.mean()),
+        "difference": point,
+        "low": point - float(reach),
+        "high": point + float(reach),
+        "p": float(p),
+    }
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -208,14 +213,3 @@ def _count(scores: Scores, sources: Sequence[str], place: Mapping[str, int]) -> 
     ]
     utterances = [place[utterance] for utterance in scores.utterance]
     return csr_array((np.ones(len(pairs), np.float32), (pairs, utterances)), shape=(len(sources) ** 2, len(place)))
-
-
-def _outcome(a: Sample, b: Sample, point: float, reach: float, p: float) -> dict[str, float]:
-    return {
-        "macro_f1_a": float(a.values.mean()),
-        "macro_f1_b": float(b.values.mean()),
-        "difference": float(point),
-        "low": float(point - reach),
-        "high": float(point + reach),
-        "p": float(p),
-    }
