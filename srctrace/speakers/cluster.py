@@ -117,7 +117,7 @@ def _standardise(vectors: np.ndarray, rows: Sequence[Row], options: ClusterOptio
     """
     columns = ("language", "source") if options.standardise == "source" else ("language",)
     group_of = np.array(["/".join(row[column] for column in columns) for row in rows])
-    standard = np.empty(vectors.shape, dtype=np.float64)
+    standard = np.empty(vectors.shape, dtype=np.float32)
     for group in np.unique(group_of):
         inside = group_of == group
         part = vectors[inside].astype(np.float64)

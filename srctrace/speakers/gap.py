@@ -50,5 +50,5 @@ def _reference(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """As many directions, normally distributed with the vectors' mean and covariance before they are scaled."""
     mean = vectors.mean(axis=0)
     _, spread, axes = np.linalg.svd(vectors - mean, full_matrices=False)
-    normal = rng.standard_normal((len(vectors), len(spread)))
-    return unit(mean + (normal * spread / np.sqrt(len(vectors))) @ axes)
+    normal = rng.standard_normal((len(vectors), len(spread)), dtype=vectors.dtype)
+    return unit(mean + (normal * (spread / len(vectors) ** 0.5)) @ axes)

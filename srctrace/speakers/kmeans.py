@@ -48,7 +48,7 @@ def silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
         labels: `(vectors,)`, from 0, of two clusters at least.
     """
     k = labels.max() + 1
-    member = np.eye(k)[labels]
+    member = np.eye(k, dtype=vectors.dtype)[labels]
     sizes = member.sum(axis=0)
     similarity = vectors @ (member.T @ vectors).T  # sums over each cluster's members
     index = np.arange(len(vectors))
@@ -65,7 +65,7 @@ def silhouettes(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _seed(vectors: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """`k` of the vectors, each drawn by its cosine distance to the nearest before it (k-means++, on the sphere)."""
     chosen = [int(rng.integers(len(vectors)))]
-    distance = np.full(len(vectors), np.inf)
+    distance = np.full(len(vectors), np.inf)  # float64: what follows must sum to 1
     while len(chosen) < k:
         distance = np.minimum(distance, np.clip(1 - vectors @ vectors[chosen[-1]], 0, None))
         distance[chosen[-1]] = 0
@@ -93,6 +93,6 @@ def _settle(vectors: np.ndarray, centres: np.ndarray) -> Clustering:
             spare = np.bincount(labels, minlength=k)[labels] > 1
             taken = int(np.argmin(np.where(spare, nearness, np.inf)))
             labels[taken], nearness[taken] = empty, np.inf
-        centres = unit(np.eye(k)[labels].T @ vectors)
+        centres = unit(np.eye(k, dtype=vectors.dtype)[labels].T @ vectors)
     nearness = np.einsum("ij,ij->i", vectors, centres[labels])
-    return Clustering(labels, centres, float(nearness.mean()))
+    return Clustering(labels, centres, float(nearness.mean(dtype=np.float64)))

@@ -50,7 +50,7 @@ if config["speakers"]["from"] == "clusters":
         threads: 1
         resources:
             mem_mb=2000,
-            runtime=120,
+            runtime=480,
             gpu=0,
         params:
             folder=EMBEDDINGS,
