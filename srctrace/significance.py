@@ -21,8 +21,9 @@ needs no draws.
 
 The variance over n clusters is multiplied by (n + 1) / (n - 1), since a bootstrap of few things is too narrow (see
 `metrics.bootstrap_interval`); and the deviation of all is read with Student's t, of as many degrees of freedom as
-seeds, speakers and sentences together leave (Satterthwaite 1946, Biometrics Bull. 2:110). How often this errs is in
-`benchmarks/results/significance.md`.
+seeds, speakers and sentences together leave (Satterthwaite 1946, Biometrics Bull. 2:110). In simulations, equal systems
+are told apart at 5 % in 0 to 7 % of test sets, and in up to 9 % with three speakers that differ much
+(`benchmarks/results/significance.md`).
 """
 
 import math
