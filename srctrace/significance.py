@@ -47,7 +47,6 @@ COLUMNS = (
 
 REPLICATES = 10_000
 CHUNK = 1000  # of them are made at once: bounds the memory
-LEAST_SEEDS = 3
 VARIANTS = ("clean", "all")
 
 Row = dict[str, object]
@@ -75,7 +74,7 @@ def compare(config: Mapping, protocol: str, results: str | os.PathLike, replicat
     Raises:
         UserError: scores are missing or malformed.
     """
-    if len(config["systems"]) < 2 or len(config["seeds"]) < LEAST_SEEDS:
+    if not grid.compares(config):
         return []
     cells = [cell for cell in grid.cells(config) if cell.protocol == protocol]
     samples, clusters = _samples(config, cells, Path(results), replicates)

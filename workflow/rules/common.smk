@@ -130,7 +130,11 @@ REPORT_INPUTS = {
     "histories": of_every_model("history.tsv"),
     "baselines": [f"results/{CORPUS['name']}/audit/{name}/baselines.tsv" for name in grid.tested_protocols(config)],
     "findings": [f"results/{CORPUS['name']}/audit/{name}/findings.tsv" for name in grid.tested_protocols(config)],
-    "differences": [f"results/{CORPUS['name']}/audit/{name}/differences.tsv" for name in grid.tested_protocols(config)],
+    "differences": [
+        f"results/{CORPUS['name']}/audit/{name}/differences.tsv"
+        for name in grid.tested_protocols(config)
+        if grid.compares(config)
+    ],
     "splits": splits_of(CONDITIONS),
 }
 
