@@ -24,7 +24,7 @@ def scan(home: Path) -> list[str]:
     write_tree(home / "folder", FOLDER, meta=False)
     lines += measure(home, "folder", FOLDER, "--type", "folder", "--root", home / "folder" / "fake")
     write_tree(home / "mlaad", TREE, meta=True)
-    return lines + measure(home, "MLAAD tree", TREE, "--type", "mlaad", "--root", home / "mlaad")
+    return [*lines, *measure(home, "MLAAD tree", TREE, "--type", "mlaad", "--root", home / "mlaad")]
 
 
 def utterances(count: int) -> Iterator[tuple[str, str, str]]:
