@@ -14,6 +14,7 @@ BACKENDS = ("resnet18", "ecapa-tdnn", "aasist")
 VARIANTS = ("clean", "noise", "music", "babble", "reverb")
 BUILTIN_LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
 OUT_OF_SET = "out-of-set"
+LEAST_SEEDS = 3  # with fewer, a single model may be a lucky one
 
 
 class ConfigError(UserError):
@@ -150,6 +151,11 @@ def models(config: Mapping) -> list[Model]:
 def tested_protocols(config: Mapping) -> list[str]:
     """The protocols that have cells; of the others there are split lists only."""
     return [protocol for protocol in config["protocols"] if protocol != OUT_OF_SET]
+
+
+def compares(config: Mapping) -> bool:
+    """Whether systems can be told apart: there are several, and seeds enough to know how much chance does."""
+    return len(config["systems"]) > 1 and len(config["seeds"]) >= LEAST_SEEDS
 
 
 def split_system(system: str) -> tuple[str, str]:

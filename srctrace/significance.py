@@ -53,7 +53,6 @@ COLUMNS = (
 
 REPLICATES = 10_000
 CHUNK = 1000  # of them are made at once: bounds the memory
-LEAST_SEEDS = 3
 EXACT = 1e-12  # a variance, or the square of a difference, that rounding alone may give
 VARIANTS = ("clean", "all")
 FACTORS = ("speaker", "sentence", "both")
@@ -84,7 +83,7 @@ def compare(config: Mapping, protocol: str, results: str | os.PathLike, replicat
     Raises:
         UserError: scores are missing or malformed, or two models were not scored on the same trials.
     """
-    if len(config["systems"]) < 2 or len(config["seeds"]) < LEAST_SEEDS:
+    if not grid.compares(config):
         return []
     cells = [cell for cell in grid.cells(config) if cell.protocol == protocol]
     samples, clusters = _samples(config, cells, Path(results), replicates)

@@ -174,6 +174,7 @@ def _protocol(data: ReportData, protocol: str, figures: Path) -> dict:
         "findings": findings,
         "baselines": [_grid(data, name, pick(baselines, system=name)) for name in baseline_names],
         "seeds": seeds,
+        "least_seeds": grid.LEAST_SEEDS,
         "differences": data.differences.get(protocol, []),
         "seed_rows": headline.seed_table(clean, systems) if len(seeds) > 1 else [],
     }

@@ -11,7 +11,9 @@ import pytest
 from srctrace.errors import UserError
 from srctrace.report.canvas import DASH, percent
 from srctrace.report.page import write_report
-from srctrace.tables import read_table
+from srctrace.significance import COLUMNS as DIFFERENCES
+from srctrace.speakers.quality import COLUMNS as QUALITY
+from srctrace.tables import read_table, write_table
 from tests.report.made_up_run import Size, write_run
 from tests.report.making import ORIGIN, make_report
 from tests.report.page_parser import Page
@@ -150,3 +152,39 @@ def test_page_fits_its_window(report_of, tmp_path, width):
     scroll, client = map(int, re.search(r"measured (\d+) (\d+)", dom).groups())
     assert width - 20 <= client <= width
     assert scroll <= client
+
+
+def test_differences_say_who_is_better_and_who_cannot_be_told_apart(report_of, tmp_path):
+    report = report_of(SMALL)
+    rows = [
+        {
+            **{"corpus": "built", "protocol": "mono", "group": group, "variant": "clean", "n_seeds": 3, "n_cells": 3},
+            **{"system_a": SMALL.systems[0], "system_b": SMALL.systems[1], "macro_f1_a": 0.9, "macro_f1_b": 0.8},
+            **{"difference": sign * 0.1, "low": sign * 0.1 - 0.05, "high": sign * 0.1 + 0.05, "p": p / 2, "p_holm": p},
+        }
+        for group, sign, p in (("mono-lingual", 1, 0.02), ("cross-lingual", -1, 0.03), ("cross-lingual", 1, 0.4))
+    ]
+    write_table(tmp_path / "mono" / "differences.tsv", DIFFERENCES, rows)
+    inputs = replace(report.inputs, differences=[tmp_path / "mono" / "differences.tsv"])
+    write_report(inputs, report.figures, tmp_path / "report.html", ORIGIN)
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert f"{SMALL.systems[0]} is better" in text
+    assert f"{SMALL.systems[1]} is better" in text
+    assert "0.2000 0.4000 not told apart" in text
+    assert "10.0 5.0 to 15.0" in text
+    assert "1 seed: with fewer than 3, nothing is said" in Page(report.html).text
+
+
+def test_pseudo_speakers_are_called_so(report_of, tmp_path):
+    report = report_of(SMALL)
+    quality = dict.fromkeys(QUALITY, "") | {"language": "en", "embedding": "LFCC statistics", "n_utterances": 48}
+    quality |= {"clusters": 7, "chosen": "gap", "normalised_information": 0.123, "level": "warning", "finding": "Oh."}
+    write_table(tmp_path / "quality.tsv", QUALITY, [quality, quality | {"purity": 0.66, "adjusted_rand": 0.5}])
+    inputs = replace(report.inputs, speakers=tmp_path / "quality.tsv")
+    write_report(inputs, report.figures, tmp_path / "report.html", ORIGIN)
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "clusters of speaker embeddings, not persons" in text
+    assert "of LFCC statistics" in text
+    assert f"en 48 7 gap 12.3 {DASH} {DASH} warning Oh." in text
+    assert "12.3 66.0 0.50 warning" in text
+    assert "not persons" not in report.html

@@ -135,6 +135,30 @@ def test_a_table_is_a_corpus_too_and_paths_may_have_spaces(finished, tmp_path):
     assert {row["seen_speaker"] for row in splits} == {"yes", "no"}
 
 
+def test_clusters_can_be_speakers(finished, tmp_path):
+    """Their ids hold in one language only, so that nobody of the language left out was in training."""
+    config = copy.deepcopy(finished.config)
+    config["protocols"] = ["unseen-speaker"]
+    config["speakers"] = {"from": "clusters", "clusters": 4, "starts": 2}
+    run = Run(tmp_path, config)
+    shutil.copytree(finished.folder / "data", tmp_path / "data")
+    done = run.snakemake("--show-failed-logs")
+    assert done.returncode == 0, done.stdout[-5000:]
+    results = tmp_path / "results"
+    speakers = {row["speaker"] for row in read_table(results / "tiny" / "manifest.tsv", ["speaker"])}
+    assert speakers == {f"{language}-p{number:02d}" for language in ("en", "pl") for number in range(1, 5)}
+    assert len(read_table(results / "tiny" / "scanned.tsv", ["speaker"])) > 0
+    quality = read_table(results / "tiny" / "speakers" / "quality.tsv", ["language", "purity", "adjusted_rand"])
+    assert {row["language"] for row in quality} == {"en", "pl"}
+    assert all(float(row["adjusted_rand"]) > 0.1 for row in quality)
+    cells = {(row["train"], row["test"]) for row in read_table(results / "metrics.tsv", ["train", "test"])}
+    assert cells == {
+        *(("without-en", test) for test in ("without-en-seen-speakers", "without-en-unseen-speakers", "en")),
+        *(("without-pl", test) for test in ("without-pl-seen-speakers", "without-pl-unseen-speakers", "pl")),
+    }
+    assert "clusters of speaker embeddings, not persons" in (results / "report.html").read_text()
+
+
 def test_a_language_pair_is_a_target(finished):
     target = "results/tiny/models/lfcc-resnet18/en/seed1/scores/pl.tsv"
     done = finished.snakemake("--dry-run", "--forcerun", "score_mono", "--", target)
@@ -231,6 +255,15 @@ def test_a_damaged_file_is_named(run, damaged, message):
     assert done.returncode != 0
     assert f"{damaged}: {message}" in done.stdout
     assert path.exists()
+
+
+def test_a_missing_noise_folder_is_told_how_to_fetch_it(finished):
+    config = copy.deepcopy(finished.config)
+    config["noise"] = {"musan": "data/my musan", "rirs": "data/RIRS_NOISES"}
+    done = finished.snakemake("--dry-run", config=config)
+    assert done.returncode != 0
+    assert "noise.musan: data/my musan: no such folder" in done.stdout
+    assert "srctrace download musan --to 'data/my musan'" in done.stdout
 
 
 def test_a_wrong_config_is_refused_before_anything_runs(finished):

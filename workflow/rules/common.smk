@@ -91,6 +91,16 @@ def sizes_of(wildcards):
     return [f"{name}={json.dumps(value, separators=(',', ':'))}" for name, value in sizes.items()]
 
 
+def corpus_state():
+    """What changes when the folder of a corpus does: it is scanned, and decoded, again."""
+    if CORPUS["type"] == "mcl-mlaad":
+        return srctrace_config.fingerprint(CORPUS["path"], [""])
+    if CORPUS["type"] == "mlaad":
+        below = "fake" if os.path.isdir(f"{CORPUS['path']}/fake") else ""
+        return srctrace_config.fingerprint(f"{CORPUS['path']}/{below}", LANGUAGES)
+    return srctrace_config.fingerprint(CORPUS["path"], LANGUAGES) if CORPUS["type"] == "folder" else None
+
+
 def noise_inputs():
     """The user's MUSAN and impulse responses, or the built-in ones; and the list of what is in these."""
     folders = {kind: there(kind) if config["noise"][kind] else f"data/builtin/{kind}" for kind in ("musan", "rirs")}
@@ -120,7 +130,11 @@ REPORT_INPUTS = {
     "histories": of_every_model("history.tsv"),
     "baselines": [f"results/{CORPUS['name']}/audit/{name}/baselines.tsv" for name in grid.tested_protocols(config)],
     "findings": [f"results/{CORPUS['name']}/audit/{name}/findings.tsv" for name in grid.tested_protocols(config)],
-    "differences": [f"results/{CORPUS['name']}/audit/{name}/differences.tsv" for name in grid.tested_protocols(config)],
+    "differences": [
+        f"results/{CORPUS['name']}/audit/{name}/differences.tsv"
+        for name in grid.tested_protocols(config)
+        if grid.compares(config)
+    ],
     "splits": splits_of(CONDITIONS),
 }
 

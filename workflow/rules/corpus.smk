@@ -51,16 +51,6 @@ if not (config["noise"]["musan"] and config["noise"]["rirs"]):
             "srctrace make-noise --root data/builtin --seed {params.seed} --processes {threads} 2> {log}"
 
 
-def corpus_state():
-    """What changes when the folder of a corpus does: it is scanned, and decoded, again."""
-    if CORPUS["type"] == "mcl-mlaad":
-        return srctrace_config.fingerprint(CORPUS["path"], [""])
-    if CORPUS["type"] == "mlaad":
-        below = "fake" if os.path.isdir(f"{CORPUS['path']}/fake") else ""
-        return srctrace_config.fingerprint(f"{CORPUS['path']}/{below}", LANGUAGES)
-    return srctrace_config.fingerprint(CORPUS["path"], LANGUAGES) if CORPUS["type"] == "folder" else None
-
-
 rule scan:
     input:
         tables={
