@@ -87,7 +87,13 @@ def write_report(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "points": headline.points, "duration": duration, "band": _band}
+    environment.filters |= {
+        "percent": percent,
+        "points": headline.points,
+        "duration": duration,
+        "band": _band,
+        "chance": _chance,
+    }
     page = environment.get_template("report.html.j2").render(
         style=Markup(style),
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -312,6 +318,11 @@ def _hashes(inputs: ReportInputs) -> list[tuple[str, str]]:
 def _band(rate: float) -> str:
     """The class of a table cell with this rate."""
     return f"r{round(20 * min(max(rate, 0.0), 1.0))}"
+
+
+def _chance(p: float) -> str:
+    """A p-value in words."""
+    return f"{p:.4f}" if p >= 0.0001 else "below 0.0001"
 
 
 def _shade_classes() -> str:
