@@ -257,10 +257,10 @@ def test_a_damaged_file_is_named(run, damaged, message):
     assert path.exists()
 
 
-def test_a_missing_noise_folder_is_told_how_to_fetch_it(finished):
-    config = copy.deepcopy(finished.config)
+def test_a_missing_noise_folder_is_told_how_to_fetch_it(tmp_path):
+    config = small_config()
     config["noise"] = {"musan": "data/my musan", "rirs": "data/RIRS_NOISES"}
-    done = finished.snakemake("--dry-run", config=config)
+    done = Run(tmp_path, config).snakemake("--dry-run")
     assert done.returncode != 0
     assert "noise.musan: data/my musan: no such folder" in done.stdout
     assert "srctrace download musan --to 'data/my musan'" in done.stdout
