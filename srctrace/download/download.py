@@ -66,7 +66,7 @@ def _from_archive(dataset: DataSet, to: Path, mirror: str, patience: Patience, b
     if mirror:
         files, sums = [_at(mirror, file) for file in files], sums and _at(mirror, sums)
     missing = [file for file in files if not (beside / file.name).exists()]
-    sizes = {file.name: file.size or host.size(file.url) for file in missing}
+    sizes = {file.name: host.size(file) for file in missing}  # a stranger's file is refused before space is asked for
     total = sum(size or 0 for size in sizes.values())
     have = sum(_partial(beside / file.name) for file in missing)
     _announce(dataset, to, total if all(sizes.values()) else None, have, [beside / file.name for file in files])

@@ -62,18 +62,24 @@ class Host:
         self.session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"srctrace/{__version__}"})
         self.session.headers.update(headers or {})
 
-    def size(self, url: str) -> int | None:
-        """Bytes of a file, if the server says."""
+    def size(self, file: File) -> int | None:
+        """Bytes of a file: as published, or as the server says, if it does.
+
+        Raises:
+            HostError: the host cannot be reached, or has a file of another size than was published.
+        """
 
         def ask() -> int | None:
-            with self._answer("HEAD", url) as answer:
+            with self._answer("HEAD", file.url) as answer:
                 length = answer.headers.get("Content-Length", "")
                 return int(length) if answer.status_code == 200 and length.isdigit() else None
 
         try:
-            return self._retried(url, ask)
+            said = self._retried(file.url, ask)
         except RefusedError:  # of HEAD; whether it refuses the file is seen when it is asked for
-            return None
+            return file.size
+        _require_size(file, said)
+        return said if file.size is None else file.size
 
     def json(self, url: str) -> tuple[object, str]:
         """What a JSON interface answers, and the address of its next page, if there is one.
@@ -130,8 +136,7 @@ class Host:
                     return
                 version.unlink()  # what is here is longer than the file: from the start, then
                 raise _PassingError(f"there are {have} bytes here, of {total}")
-            if file.size is not None and total is not None and total != file.size:
-                raise RefusedError(f"{file.url}: the server has {total} bytes, {file.size} are expected: another file")
+            _require_size(file, total)
             if answer.headers.get("Content-Type", "").startswith("text/html"):
                 raise RefusedError(f"{file.url}: a web page came instead of the file: a log-in page, or a proxy's?")
             if start not in (0, have):
@@ -191,6 +196,11 @@ class Host:
                     host = urlsplit(url).netloc
                     raise HostError(f"{url}: no success in {vain} attempts at {host}: {error}") from None
                 time.sleep(min(LONGEST_PAUSE, max(error.pause, self.patience.pause * 2 ** (vain - 1))))
+
+
+def _require_size(file: File, said: int | None) -> None:
+    if None not in (file.size, said) and said != file.size:
+        raise RefusedError(f"{file.url}: the server has {said} bytes, {file.size} are expected: another file")
 
 
 def _size(path: Path) -> int:

@@ -222,4 +222,10 @@ def test_it_goes_through_the_proxy_of_the_environment(server, tmp_path, monkeypa
 def test_the_size_is_asked_for_first(server, tell, size):
     if tell:
         server.files["/a.zip"] = CONTENT
-    assert Host(QUICK).size(server.url + "/a.zip") == size
+    assert Host(QUICK).size(File("a.zip", server.url + "/a.zip")) == size
+
+
+def test_another_size_than_published_is_refused_before_anything_comes(server):
+    server.files["/a.zip"] = CONTENT
+    with pytest.raises(HostError, match="another file"):
+        Host(QUICK).size(File("a.zip", server.url + "/a.zip", len(CONTENT) + 1))
