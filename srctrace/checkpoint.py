@@ -7,12 +7,13 @@ Nothing is ever read from a file name, and no pickle is loaded.
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load, save
+from torch import nn
 
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
@@ -27,18 +28,31 @@ class Description:
     """What `model.json` holds, beside the digest of the weights."""
 
     system: str
-    frontend: dict  # name and options of the front-end
+    frontend: dict  # how its inputs are made: name and options of the front-end; `waves` if the model has its own
     n_features: int
     backend: str
     sizes: dict
     sources: list[str]  # the label map: index in the logits to source
     training: dict  # options, condition, seed, and what was reached
     provenance: dict  # versions and hashes
+    n_layers: int = 0  # of features that have several; 0: no such axis
+    ssl: dict = field(default_factory=dict)  # architecture of the SSL front-end that is trained with it
 
 
-def build(description: Description) -> SourceTracer:
-    """The model, with fresh weights."""
-    model = SourceTracer(description.n_features, len(description.sources), description.backend, description.sizes)
+def build(description: Description, ssl: nn.Module | None = None) -> SourceTracer:
+    """The model, with fresh weights but for those of an SSL front-end that is given."""
+    if description.ssl and ssl is None:
+        from srctrace.frontends.ssl import SslEncoder  # noqa: PLC0415 - it needs transformers
+
+        ssl = SslEncoder(description.ssl)
+    model = SourceTracer(
+        description.n_features,
+        len(description.sources),
+        description.backend,
+        description.sizes,
+        description.n_layers,
+        ssl,
+    )
     return model.to(memory_format=torch.channels_last)  # 2-D convolutions on CPU are up to 1.5 times as fast
 
 

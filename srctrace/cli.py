@@ -80,6 +80,23 @@ def _download(parser: argparse.ArgumentParser):
     return run
 
 
+@command("fetch-weights", "have the weights of an SSL front-end: fetched, checked, pinned to a commit")
+def _fetch_weights(parser: argparse.ArgumentParser):
+    from srctrace.frontends.catalogue import CHECKPOINTS, MAIN, find
+
+    parser.add_argument("checkpoint", help=f"name on the hub, folder, or one of {', '.join(CHECKPOINTS)}")
+    parser.add_argument("--revision", default="", help="commit, tag or branch; default: as listed in docs/data.md")
+    parser.add_argument("--out", type=Path, required=True, help="what exactly it is (JSON)")
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.frontends.weights import pin
+
+        known = find(arguments.checkpoint)
+        pin(arguments.checkpoint, arguments.revision or (known.revision if known else MAIN), arguments.out)
+
+    return run
+
+
 @command("speak", "speak the built-in corpus in one language")
 def _speak(parser: argparse.ArgumentParser):
     from srctrace.corpora.builtin import BuiltinOptions, speak
@@ -279,30 +296,44 @@ def _list_conditions(parser: argparse.ArgumentParser):
 
 @command("extract", "compute the LFCCs of every variant of one language")
 def _extract(parser: argparse.ArgumentParser):
-    from srctrace.features import pack_features
     from srctrace.frontends.lfcc import LfccOptions
 
-    parser.add_argument("--waves", type=Path, required=True)
-    parser.add_argument("--bank", type=Path, required=True)
-    parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--variants", nargs="+", required=True, choices=VARIANTS)
-    parser.add_argument("--seed", type=int, default=0, help="draws the augmentation")
+    utterances = _add_utterances(parser)
     parser.add_argument("--threads", type=at_least(int, 1), default=1)
     parser.add_argument("--out", type=Path, required=True)
     add_flags(parser, LfccOptions)
 
     def run(arguments: argparse.Namespace) -> None:
-        from srctrace.protocol import read_split
+        from srctrace.features import pack_lfcc
 
-        split_of = {row["utterance"]: row["split"].removesuffix("-unknown") for row in read_split(arguments.split)}
-        pack_features(
-            arguments.waves,
-            arguments.bank,
-            split_of,
+        pack_lfcc(utterances(arguments), arguments.out, from_flags(LfccOptions, arguments), arguments.threads)
+
+    return run
+
+
+@command("extract-hidden", "compute the hidden states of a frozen SSL model, of every variant of one language")
+def _extract_hidden(parser: argparse.ArgumentParser):
+    from srctrace.frontends.options import SslOptions
+
+    utterances = _add_utterances(parser)
+    _add_checkpoint(parser, required=True)
+    parser.add_argument("--stored", choices=["float16", "float32"], default="float16", help="numbers that are stored")
+    _add_device(parser)
+    parser.add_argument("--out", type=Path, required=True)
+    add_flags(parser, SslOptions)
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace.frontends.frozen import pack_hidden
+        from srctrace.frontends.ssl import read_pinned
+
+        pack_hidden(
+            utterances(arguments),
+            read_pinned(arguments.checkpoint),
+            arguments.layers,
             arguments.out,
-            from_flags(LfccOptions, arguments),
-            arguments.variants,
-            arguments.seed,
+            from_flags(SslOptions, arguments),
+            arguments.stored,
+            arguments.device,
             arguments.threads,
         )
 
@@ -338,26 +369,61 @@ def _import_lfcc(parser: argparse.ArgumentParser):
     return run
 
 
+@command("pretrain", "pretrain a small wav2vec 2.0 on a corpus's training audio")
+def _pretrain(parser: argparse.ArgumentParser):
+    from srctrace.frontends.pretrain import PretrainOptions, pretrain
+
+    parser.add_argument("--waves", type=Path, nargs="+", required=True, help="stores of decoded audio (.npy)")
+    parser.add_argument("--split", type=Path, required=True, help="the corpus's split table")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    add_flags(parser, PretrainOptions)
+    return lambda arguments: pretrain(
+        arguments.waves,
+        arguments.split,
+        arguments.out,
+        arguments.seed,
+        from_flags(PretrainOptions, arguments),
+        arguments.device,
+        arguments.threads,
+    )
+
+
+@command("make-checkpoint", "make a small checkpoint with random weights, for tries and tests")
+def _make_checkpoint(parser: argparse.ArgumentParser):
+    from srctrace.frontends.tiny import ARCHITECTURES, make_checkpoint
+
+    parser.add_argument("architecture", choices=ARCHITECTURES)
+    parser.add_argument("--seed", type=int, default=0, help="draws the weights")
+    parser.add_argument("--out", type=Path, required=True, help="its folder")
+
+    return lambda arguments: make_checkpoint(arguments.architecture, arguments.out, arguments.seed)
+
+
 @command("train", "train one system on one condition with one seed")
 def _train(parser: argparse.ArgumentParser):
+    from srctrace.frontends.options import SslOptions
     from srctrace.train import TrainOptions, train
 
-    parser.add_argument("--features", type=Path, required=True, help="folder of feature stores")
+    open_inputs = _add_inputs(parser)
+    _add_checkpoint(parser, required=False)
     parser.add_argument("--split", type=Path, required=True, help="the train condition's split list")
     parser.add_argument("--system", required=True)
     parser.add_argument("--sizes", nargs="*", default=[], metavar="NAME=VALUE", help="sizes of the back-end")
     parser.add_argument("--sources", type=Path, required=True, help="the label map")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
-    parser.add_argument("--threads", type=at_least(int, 1), default=1)
+    _add_device(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     add_flags(parser, TrainOptions)
+    add_flags(parser, SslOptions)
 
     def run(arguments: argparse.Namespace) -> None:
         from srctrace.manifest import read_sources
 
         train(
-            arguments.features,
+            open_inputs(arguments),
             arguments.split,
             arguments.out,
             arguments.system,
@@ -367,6 +433,8 @@ def _train(parser: argparse.ArgumentParser):
             from_flags(TrainOptions, arguments),
             arguments.device,
             arguments.threads,
+            _ssl_loader(arguments),
+            from_flags(SslOptions, arguments),
         )
 
     return run
@@ -374,23 +442,25 @@ def _train(parser: argparse.ArgumentParser):
 
 @command("score", "score one model on the test conditions")
 def _score(parser: argparse.ArgumentParser):
+    from srctrace.frontends.options import SslOptions
     from srctrace.score import score
 
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--features", type=Path, required=True, help="folder of feature stores")
+    open_inputs = _add_inputs(parser)
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the test conditions' split lists")
     parser.add_argument("--variants", nargs="+", required=True, choices=VARIANTS)
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
-    parser.add_argument("--threads", type=at_least(int, 1), default=1)
+    _add_device(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder that gets one table per test condition")
+    add_flags(parser, SslOptions)
     return lambda arguments: score(
         arguments.model,
-        arguments.features,
+        open_inputs(arguments),
         arguments.splits,
         arguments.variants,
         arguments.out,
         arguments.device,
         arguments.threads,
+        from_flags(SslOptions, arguments),
     )
 
 
@@ -514,6 +584,80 @@ def _report(parser: argparse.ArgumentParser):
     parser.add_argument("--figures", type=Path, required=True, help="folder that `srctrace plot` wrote to")
     parser.add_argument("--out", type=Path, required=True)
     return lambda arguments: write_report(inputs(arguments), arguments.figures, arguments.out)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--threads", type=at_least(int, 1), default=1)
+
+
+def _add_utterances(parser: argparse.ArgumentParser) -> Callable:
+    """Flags for a language's utterances and their variants; returns what makes them into `Utterances`."""
+    parser.add_argument("--waves", type=Path, required=True)
+    parser.add_argument("--bank", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--variants", nargs="+", required=True, choices=VARIANTS)
+    parser.add_argument("--seed", type=int, default=0, help="draws the augmentation")
+
+    def utterances(arguments: argparse.Namespace):
+        from srctrace.features import Utterances
+        from srctrace.protocol import read_split
+
+        split_of = {row["utterance"]: row["split"].removesuffix("-unknown") for row in read_split(arguments.split)}
+        return Utterances.open(arguments.waves, arguments.bank, split_of, arguments.variants, arguments.seed)
+
+    return utterances
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Flags for an SSL model and what is used of it."""
+    from srctrace.grid import LAST, WEIGHTED
+
+    def layers(text: str) -> str | int:
+        return text if text in (LAST, WEIGHTED) else int(text)
+
+    parser.add_argument("--checkpoint", type=Path, required=required, help="what `srctrace fetch-weights` wrote of it")
+    parser.add_argument("--layers", type=layers, default=LAST, help=f"{LAST}, {WEIGHTED} (all), or the number of one")
+
+
+def _ssl_loader(arguments: argparse.Namespace) -> Callable | None:
+    """What loads the SSL model that is to be fine-tuned; none where features are given."""
+    if bool(arguments.waves) != bool(arguments.checkpoint):
+        raise UserError("--waves and --checkpoint go together: what is fine-tuned is given waveforms")
+    if not arguments.checkpoint:
+        return None
+
+    def load():
+        from srctrace.frontends.ssl import load_encoder, read_pinned
+        from srctrace.frontends.weights import locate
+
+        pinned = read_pinned(arguments.checkpoint)
+        return load_encoder(locate(pinned), pinned, arguments.layers)
+
+    return load
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> Callable:
+    """Flags for what models are given; returns what makes them into `trials.OpenInputs`."""
+    parser.add_argument("--features", type=Path, help="folder of feature stores")
+    parser.add_argument(
+        "--waves", type=Path, help="in place of features, for a fine-tuned SSL model: folder of waveforms"
+    )
+    parser.add_argument("--bank", type=Path, help="with --waves: noise for their variants")
+    parser.add_argument("--noise-seed", type=int, default=0, help="with --waves: draws the noise, as for features")
+
+    def open_inputs(arguments: argparse.Namespace):
+        from functools import partial
+
+        from srctrace.trials import FeatureSets, WaveSets
+
+        if bool(arguments.features) == bool(arguments.waves) or bool(arguments.waves) != bool(arguments.bank):
+            raise UserError("give --features, or --waves and --bank")
+        if arguments.features:
+            return partial(FeatureSets.open, arguments.features)
+        return partial(WaveSets.open, arguments.waves, arguments.bank, arguments.noise_seed)
+
+    return open_inputs
 
 
 def _add_cells(parser: argparse.ArgumentParser, form: str) -> None:

@@ -67,8 +67,9 @@ def _read_numbers(value: object, schema: Mapping) -> object:
     Snakemake hands over what stands inside brackets after `--config` as text: `seeds=[1,2]` is ["1", "2"].
     """
     if isinstance(value, Mapping):
-        known = schema.get("properties", {})
-        return {key: _read_numbers(below, known.get(key, {})) for key, below in value.items()}
+        known, other = schema.get("properties", {}), schema.get("additionalProperties")
+        other = other if isinstance(other, Mapping) else {}
+        return {key: _read_numbers(below, known.get(key, other)) for key, below in value.items()}
     if isinstance(value, list):
         return [_read_numbers(item, schema.get("items", {})) for item in value]
     kinds = schema.get("type", "string")
@@ -82,6 +83,8 @@ def _read_numbers(value: object, schema: Mapping) -> object:
 
 def _fill(value: object, schema: Mapping) -> object:
     if isinstance(value, dict):
+        if isinstance(schema.get("additionalProperties"), Mapping):  # names of the user's own, beside those known here
+            value = copy.deepcopy(schema.get("default", {})) | value
         for key, below in schema.get("properties", {}).items():
             if key not in value and "default" in below:
                 value[key] = copy.deepcopy(below["default"])

@@ -1,6 +1,8 @@
 """Where a model runs, and that the same seed gives the same numbers there."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -21,3 +23,21 @@ def prepare(name: str, threads: int) -> torch.device:
     # On a GPU an operation without a deterministic kernel is worth a warning, not the loss of a run.
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     return device
+
+
+@contextmanager
+def memory_advice(advice: str) -> Iterator[None]:
+    """Say what to lower where memory is not enough.
+
+    Raises:
+        UserError: the GPU's or the machine's memory ran out in the block.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        needed = str(error).partition(".")[0]
+        raise UserError(f"out of GPU memory ({needed}): {advice}") from None
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        raise UserError(f"out of memory ({str(error).rpartition(': ')[2] or 'of the machine'}): {advice}") from None

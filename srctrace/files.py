@@ -3,9 +3,12 @@
 import glob
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from srctrace.errors import UserError
 
 _HOST = platform.node()
 
@@ -26,6 +29,37 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Like `atomic_path`, for a folder; one that is there already is replaced."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_space(folder: Path, count: int) -> None:
+    """Refuse to begin what does not fit on the disk.
+
+    Raises:
+        UserError: less than `count` bytes are free.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if count > free:
+        raise UserError(
+            f"{folder}: {count / 1e9:.3g} GB are needed, {free / 1e9:.3g} are free: make room, or write elsewhere"
+        )
 
 
 def _remove_orphans(path: Path) -> None:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from itertools import product
 
 from srctrace.errors import UserError
+from srctrace.frontends import catalogue
 
-FRONTENDS = ("lfcc",)
+LFCC = "lfcc"
+FINE_TUNED, FROZEN = "fine-tuned", "frozen"  # modes of an SSL front-end
+LAST, WEIGHTED = "last", "weighted"  # layers of an SSL front-end, beside the number of one
 BACKENDS = ("resnet18", "ecapa-tdnn", "aasist")
 VARIANTS = ("clean", "noise", "music", "babble", "reverb")
 BUILTIN_LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
@@ -108,6 +111,26 @@ class Model:
         return f"{self.system}/{self.train}/seed{self.seed}"
 
 
+@dataclass(frozen=True)
+class SslFrontend:
+    """A self-supervised front-end: a checkpoint, and what is done with it.
+
+    Attributes:
+        checkpoint: a name on the Hugging Face hub, or a folder.
+        revision: of the hub's.
+        mode: `fine-tuned` with the back-end, or `frozen`.
+        layers: whose hidden states are the features: the `last`, one by its number, or all, `weighted`.
+        recipe: by which it is fine-tuned; one of the config's `recipes`.
+    """
+
+    name: str
+    checkpoint: str
+    revision: str
+    mode: str
+    layers: str | int
+    recipe: str
+
+
 def cells(config: Mapping) -> list[Cell]:
     """Every cell of the run, protocol by protocol; each stands for one result of every system and seed."""
     return [cell for protocol in config["protocols"] for cell in PROTOCOLS[protocol](config)]
@@ -162,14 +185,72 @@ def split_system(system: str) -> tuple[str, str]:
     """Front-end and back-end of a system's name, as `lfcc-ecapa-tdnn`.
 
     Raises:
-        ConfigError: either is not known.
+        ConfigError: it does not end in a back-end.
     """
     for backend in BACKENDS:
         frontend = system.removesuffix(f"-{backend}")
-        if frontend != system and frontend in FRONTENDS:
+        if frontend not in (system, ""):
             return frontend, backend
-    known = ", ".join(f"{frontend}-{backend}" for frontend, backend in product(FRONTENDS, BACKENDS))
-    raise ConfigError(f"systems: unknown system {system!r}; known: {known}")
+    raise ConfigError(
+        f"systems: {system!r} is not FRONT-END-BACK-END, as lfcc-ecapa-tdnn; back-ends: {', '.join(BACKENDS)}"
+    )
+
+
+def frontend_of(config: Mapping, system: str, train: Condition) -> SslFrontend | None:
+    """The SSL front-end of a system's models of a train condition; none for LFCC.
+
+    Raises:
+        ConfigError: there is no such front-end, or the config describes it wrongly.
+    """
+    name, _ = split_system(system)
+    return None if name == LFCC else _ssl_frontend(config, _matched(config, name, train))
+
+
+def ssl_frontends(config: Mapping) -> dict[str, SslFrontend]:
+    """Every SSL front-end that a model of the run has, by name."""
+    trains = {cell.train.name: cell.train for cell in cells(config)}
+    found = (frontend_of(config, system, train) for system, train in product(config["systems"], trains.values()))
+    return {frontend.name: frontend for frontend in found if frontend}
+
+
+def _matched(config: Mapping, name: str, train: Condition) -> str:
+    """The name of the front-end that `name` stands for where models are trained on `train`."""
+    given = config["frontends"].get(name, {})
+    if isinstance(given, str) or "matched" not in given:
+        if name not in catalogue.MATCHED or name in config["frontends"]:
+            return name
+        given = {"matched": catalogue.MATCHED[name], "mixed": catalogue.MIXED[name]}
+    if len(train.languages) > 1:
+        if not given["mixed"]:
+            raise ConfigError(f"frontends.{name}.mixed: missing: {train.name} is of several languages")
+        return given["mixed"]
+    language = train.languages[0]
+    if language not in given["matched"]:
+        raise ConfigError(f"frontends.{name}.matched: no front-end for {language!r}")
+    return given["matched"][language]
+
+
+def _ssl_frontend(config: Mapping, name: str) -> SslFrontend:
+    listed = catalogue.find(name)
+    given = config["frontends"].get(name)
+    if given is None and listed is None:
+        known = [LFCC, *config["frontends"], *catalogue.MATCHED, *catalogue.CHECKPOINTS]
+        raise ConfigError(
+            f"systems: unknown front-end {name!r}; known: {', '.join(dict.fromkeys(known))}. Others are named in "
+            f"frontends, as `{name}: owner/name` or a folder"
+        )
+    options = {"checkpoint": given} if isinstance(given, str) else dict(given or {})
+    if "matched" in options:
+        raise ConfigError(f"frontends: {name!r} stands for other front-ends itself, and cannot be one of these")
+    checkpoint = options.pop("checkpoint", "") or (listed.hub if listed else "")
+    if not checkpoint:
+        raise ConfigError(f"frontends.{name}.checkpoint: missing: a name on the Hugging Face hub, or a folder")
+    known = catalogue.find(checkpoint)
+    options.setdefault("revision", known.revision if known else catalogue.MAIN)
+    options = {key: config["ssl"][key] for key in ("mode", "layers", "recipe")} | options
+    if options["recipe"] not in config["recipes"]:
+        raise ConfigError(f"ssl.recipe: unknown recipe {options['recipe']!r}; known: {', '.join(config['recipes'])}")
+    return SslFrontend(name, checkpoint, **options)
 
 
 def check(config: Mapping) -> None:
@@ -178,12 +259,16 @@ def check(config: Mapping) -> None:
     Raises:
         ConfigError: the first thing that is wrong.
     """
-    for system in config["systems"]:
-        split_system(system)
     _check_corpus(config["corpus"])
     _check_protocols(config)
     if config["split"]["lists"] and config["split"]["origin"] != "given":
         raise ConfigError("split.origin: set it to given, so that split.lists is used, or leave split.lists out")
+    for name, recipe in config["recipes"].items():
+        if "variants" in recipe:
+            raise ConfigError(f"recipes.{name}.variants: all systems train on the same: set train.variants")
+    if LFCC in config["frontends"]:
+        raise ConfigError(f"frontends: {LFCC} is a front-end already: give yours another name")
+    ssl_frontends(config)
     unknown = set(config["train"]["variants"]) - set(config["variants"])
     if unknown:
         raise ConfigError(f"train.variants: {', '.join(sorted(unknown))} is not among variants")

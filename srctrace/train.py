@@ -10,31 +10,33 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from srctrace import provenance
 from srctrace.checkpoint import Description, build, save_checkpoint
-from srctrace.device import prepare
+from srctrace.device import memory_advice, prepare
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
+from srctrace.frontends.options import SslOptions
 from srctrace.grid import VARIANTS, split_system
 from srctrace.metrics import macro_f1
 from srctrace.model import SourceTracer
 from srctrace.protocol import read_split
 from srctrace.rng import address_key, generator
 from srctrace.tables import write_table
-from srctrace.trials import FeatureSets, Trial, batches, cropped, labels
+from srctrace.trials import OpenInputs, Trial, ahead, batches, cropped, find_trials
 
 HISTORY = ("epoch", "train_loss", "dev_loss", "dev_macro_f1", "lr", "seconds")
 SAVE_SECONDS = 600  # a long epoch is saved in between too
+STATISTICS_TRIALS = 256  # that SSL features are standardised by
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,19 @@ class TrainOptions:
         default="macro_f1",
         metadata={"help": "the epoch kept: best dev macro_f1, or lowest dev loss", "choices": ("macro_f1", "loss")},
     )
-    crop_frames: int = field(default=0, metadata={"help": "train on stretches of so many frames; 0: whole", "low": 0})
+    crop_seconds: float = field(
+        default=0.0, metadata={"help": "train on stretches of so many seconds; 0: whole", "low": 0}
+    )
+    warmup: float = field(default=0.0, metadata={"help": "share of the steps in which lr rises to its value", "low": 0})
+    clip: float = field(default=0.0, metadata={"help": "largest norm of a step's gradient; 0: any", "low": 0})
+    ssl_lr: float = field(default=0.0, metadata={"help": "learning rate of the SSL weights; 0: lr", "low": 0})
+    freeze_encoder: bool = field(default=False, metadata={"help": "keep the convolutions of an SSL model as they are"})
+    freeze_layers: int = field(
+        default=0, metadata={"help": "keep so many of its lowest layers too, and all below", "low": 0}
+    )
+    gradient_checkpointing: bool = field(
+        default=False, metadata={"help": "compute its layers twice rather than keep what they give: less memory"}
+    )
     variants: tuple[str, ...] = field(
         default=("clean",), metadata={"help": "variants to train on and to select by", "choices": VARIANTS}
     )
@@ -79,7 +93,7 @@ class Progress:
 
 
 def train(
-    features: str | os.PathLike,
+    open_inputs: OpenInputs,
     split: str | os.PathLike,
     folder: str | os.PathLike,
     system: str,
@@ -89,29 +103,36 @@ def train(
     options: TrainOptions,
     device: str = "cpu",
     threads: int = 1,
+    load_ssl: Callable | None = None,
+    ssl_options: SslOptions = SslOptions(),  # noqa: B008 - frozen
 ) -> None:
     """Train a model on the train rows of `split`, keep the best epoch on its dev rows, and write it into `folder`.
 
     `folder/last-<key>.ckpt` is there while the run lasts, and is taken up by a later run with the same inputs.
 
+    Args:
+        load_ssl: gives the `SslEncoder` to be trained with the back-end, where the inputs are waveforms.
+        ssl_options: how it runs.
+
     Raises:
-        UserError: an input is missing or damaged, a split is empty, or the loss is not finite.
+        UserError: an input is missing or damaged, a split is empty, the loss is not finite, or the memory is too small.
         SystemExit: with status 128 + signal after SIGTERM or SIGINT, once the state is saved.
     """
     device = prepare(device, threads)
     rows = read_split(split)
-    sets = FeatureSets.open(features, sorted({row["language"] for row in rows}))
+    inputs = open_inputs(sorted({row["language"] for row in rows}))
     trials = {
-        name: sets.trials([row for row in rows if row["split"] == name], options.variants, sources)
+        name: find_trials(inputs, [row for row in rows if row["split"] == name], options.variants, sources)
         for name in ("train", "dev")
     }
     for name, found in trials.items():
         if not found:
             raise UserError(f"{split}: no {name} rows")
+    ssl = load_ssl() if load_ssl else None
     description = Description(
         system=system,
-        frontend=sets.made,
-        n_features=sets.stores[rows[0]["language"]].array.shape[1],
+        frontend=inputs.made,
+        n_features=ssl.n_features if ssl else inputs.shape[-2],
         backend=split_system(system)[1],
         sizes=sizes,
         sources=list(sources),
@@ -121,17 +142,27 @@ def train(
             "seed": seed,
             "threads": threads,
             "device": device.type,
+            **({"precision": ssl_options.precision} if ssl else {}),
         },
         provenance={
             "split_sha256": provenance.sha256(split),
-            "features_crc32": {language: _index_digest(store) for language, store in sets.stores.items()},
+            "features_crc32": {language: _index_digest(store) for language, store in inputs.stores.items()},
             "versions": provenance.versions(),
         },
+        n_layers=ssl.n_layers if ssl else inputs.made.get("n_layers", 0),
+        ssl=ssl.description if ssl else {},
     )
     folder = Path(folder)
     key = hashlib.sha256(json.dumps(asdict(description), sort_keys=True).encode()).hexdigest()[:12]
-    run = _Run(description, options, trials, seed, folder / f"last-{key}.ckpt", device)
-    run.train()
+    crop = round(options.crop_seconds * inputs.rate)
+    last = folder / f"last-{key}.ckpt"
+    lower = [f"batch_size to {max(2, options.batch_size // 2)} (it is {options.batch_size})"]
+    if ssl and not options.gradient_checkpointing:
+        lower.append("gradient_checkpointing to true")
+    with memory_advice(f"in the recipe, set {', or '.join(lower)}"):
+        model = _prepared(description, ssl, options, seed, device, ssl_options.precision)
+        run = _Run(model, description, options, trials, crop, seed, last, device)
+        run.train()
     reached = {"best_epoch": run.progress.best_epoch, **run.progress.history[run.progress.best_epoch - 1]}
     del reached["seconds"]  # a model's files are the same every time
     # The commit is told, but is no part of the key: a run goes on after a change of code that did not touch it.
@@ -143,30 +174,53 @@ def train(
         stale.unlink()
 
 
+def _prepared(
+    description: Description,
+    ssl: nn.Module | None,
+    options: TrainOptions,
+    seed: int,
+    device: torch.device,
+    precision: str,
+) -> SourceTracer:
+    """The model before its first step, on its device."""
+    torch.manual_seed(_torch_seed(seed, "weights"))
+    model = build(description, ssl)
+    if ssl is not None:
+        ssl.freeze(options.freeze_encoder, options.freeze_layers)
+        if options.gradient_checkpointing:
+            ssl.model.gradient_checkpointing_enable({"use_reentrant": False})
+        ssl.use(device, precision)
+    return model.to(device)
+
+
 class _Run:
     """One training run: the model, its optimiser, and how far it is."""
 
     def __init__(
         self,
+        model: SourceTracer,
         description: Description,
         options: TrainOptions,
         trials: dict[str, list[Trial]],
+        crop: int,
         seed: int,
         last: Path,
         device: torch.device,
     ):
-        self.options, self.trials, self.seed, self.last = options, trials, seed, last
+        self.options, self.trials, self.crop, self.seed, self.last = options, trials, crop, seed, last
         self.n_sources = len(description.sources)
         self.device = device
-        torch.manual_seed(_torch_seed(seed, "weights"))
-        self.model = build(description).to(device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+        self.model = model
+        self.rates = [options.lr, options.ssl_lr or options.lr]
+        self.optimizer = torch.optim.Adam(_groups(model), lr=options.lr, weight_decay=options.weight_decay)
+        half = model.ssl is not None and model.ssl.autocast == torch.float16
+        self.scaler = torch.amp.GradScaler(device.type, enabled=half)  # else small gradients vanish in fp16
         # Batch-norm cannot do with a batch of one.
         self.steps = max(1, min(-(-len(trials["train"]) // options.batch_size), len(trials["train"]) // 2))
         self.progress = Progress()
         self.interrupted = 0  # the signal that asked to stop
         if not self._resume():
-            self.model.fit_standardisation(*_statistics(trials["train"]))
+            self.model.fit_standardisation(*_statistics(model, trials["train"], options.batch_size, device))
 
     def train(self) -> None:
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -193,13 +247,13 @@ class _Run:
         order = generator(self.seed, "order", number).permutation(len(self.trials["train"]))
         chunks = np.array_split(order, self.steps)  # of nearly equal size
         self.model.train()
-        while state.step < self.steps:
+        upcoming = ([self.trials["train"][index] for index in chunk] for chunk in chunks[state.step :])
+        for inputs, targets in ahead((cropped, batch, self.crop, self.seed, "crop", number) for batch in upcoming):
             self._set_learning_rate()
-            batch = [self.trials["train"][index] for index in chunks[state.step]]
-            loss = self._step(batch, number, state.step)
+            loss = self._step(inputs.to(self.device), targets.to(self.device), number, state.step)
             state.step += 1
-            state.loss_sum += loss * len(batch)
-            bar.update(len(batch))
+            state.loss_sum += loss * len(targets)
+            bar.update(len(targets))
             bar.set_postfix(epoch=number, loss=f"{loss:.3f}", dev_f1=_last(state.history, "dev_macro_f1"))
             if self.interrupted or time.monotonic() - saved > SAVE_SECONDS:
                 saved = time.monotonic()
@@ -223,20 +277,31 @@ class _Run:
             state.best_weights = {name: tensor.cpu().clone() for name, tensor in self.model.state_dict().items()}
         state.epoch, state.step, state.loss_sum = number, 0, 0.0
 
-    def _step(self, batch: list[Trial], epoch: int, step: int) -> float:
+    def _step(self, inputs: Tensor, targets: Tensor, epoch: int, step: int) -> float:
         torch.manual_seed(_torch_seed(self.seed, "step", epoch, step))
-        inputs = cropped(batch, self.options.crop_frames, self.seed, "crop", epoch).to(self.device)
-        targets = labels(batch).to(self.device)
         if self.options.mixup:
             inputs, targets = self._mixed(inputs, targets, epoch, step)
         _, logits = self.model(inputs)
         loss = functional.cross_entropy(logits, targets)
         if not torch.isfinite(loss):
-            raise UserError(f"training: the loss is {loss.item()} in epoch {epoch}, step {step}: lower train.lr")
+            raise self._diverged(f"the loss is {loss.item()}", epoch, step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        self.scaler.scale(loss).backward()
+        if self.options.clip:
+            self.scaler.unscale_(self.optimizer)
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+            if not self.scaler.is_enabled() and not torch.isfinite(norm):
+                raise self._diverged(f"the gradient's norm is {norm.item()}", epoch, step)
+        self.scaler.step(self.optimizer)  # leaves a step out where fp16 was too small for the gradient
+        self.scaler.update()
         return loss.item()
+
+    def _diverged(self, what: str, epoch: int, step: int) -> UserError:
+        rates = "lr" if self.model.ssl is None else "lr and ssl_lr, or raise warmup"
+        kept = (
+            f"; {self.last} has the state before, best epoch {self.progress.best_epoch}" if self.last.exists() else ""
+        )
+        return UserError(f"training: {what} in epoch {epoch}, step {step + 1} of {self.steps}: lower {rates}{kept}")
 
     def _mixed(self, inputs: Tensor, targets: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """The batch, followed by its mixup copy (Zhang 2018); targets become probabilities."""
@@ -249,13 +314,16 @@ class _Run:
 
     def _set_learning_rate(self) -> None:
         state, options = self.progress, self.options
+        done = (state.epoch + state.step / self.steps) / options.epochs
         if options.schedule == "halve":
-            lr = options.lr * 0.5 ** (state.epoch // options.halve_every)
+            factor = 0.5 ** (state.epoch // options.halve_every)
         else:
-            done = (state.epoch + state.step / self.steps) / options.epochs
-            lr = options.lr * 0.5 * (1 + float(np.cos(np.pi * done)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            factor = 0.5 * (1 + float(np.cos(np.pi * done)))
+        if done < options.warmup:
+            following = done + 1 / (self.steps * options.epochs)  # so that the first step is not in vain
+            factor *= min(1.0, following / options.warmup)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=False):
+            group["lr"] = rate * factor
 
     def _on_signal(self, number: int, _: object) -> None:
         self.interrupted = number
@@ -264,6 +332,7 @@ class _Run:
         content = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "progress": asdict(self.progress),
         }
         with atomic_path(self.last) as temporary, temporary.open("wb") as file:
@@ -279,6 +348,7 @@ class _Run:
             return False
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
+        self.scaler.load_state_dict(content["scaler"])
         self.progress = Progress(**content["progress"])
         tqdm.write(f"resuming in epoch {self.progress.epoch + 1}, step {self.progress.step}", file=sys.stderr)
         return True
@@ -298,17 +368,42 @@ def evaluate(
     return loss / len(trials), macro_f1([trial.label for trial in trials], predicted)
 
 
-def _statistics(trials: Sequence[Trial]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each coefficient over all frames of all trials, `(n_features,)` each, summed in float64."""
+def _groups(model: SourceTracer) -> list[dict]:
+    """What is trained: first all but the SSL front-end, then, where there is one, what is not frozen of it."""
+    of_ssl = set() if model.ssl is None else set(model.ssl.parameters())
+    rest = [parameter for parameter in model.parameters() if parameter not in of_ssl]
+    own = [] if model.ssl is None else [parameter for parameter in model.ssl.parameters() if parameter.requires_grad]
+    return [{"params": rest}, *([{"params": own}] if own else [])]
+
+
+def _statistics(
+    model: SourceTracer, trials: Sequence[Trial], batch_size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each coefficient over all frames, `([layers,] n_features)` each, summed in float64.
+
+    Of given features, over all trials; of an SSL front-end's, before it is trained, over some from all of the set.
+    """
     count, total, square = 0, 0.0, 0.0
-    for trial in trials:
-        features = trial.features().astype(np.float64)
-        count += features.shape[1]
-        total = total + features.sum(axis=1)
-        square = square + np.square(features).sum(axis=1)
+    for each in _features(model, trials, batch_size, device):
+        features = each.astype(np.float64)
+        count += features.shape[-1]
+        total = total + features.sum(axis=-1)
+        square = square + np.square(features).sum(axis=-1)
     mean = total / count
     deviation = np.sqrt(np.maximum(square / count - mean**2, 0))
     return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+
+
+def _features(
+    model: SourceTracer, trials: Sequence[Trial], batch_size: int, device: torch.device
+) -> Iterator[np.ndarray]:
+    if model.ssl is None:
+        yield from (trial.read() for trial in trials)
+        return
+    model.eval()
+    with torch.inference_mode():
+        for waves, _ in batches(trials[:: -(-len(trials) // STATISTICS_TRIALS)], batch_size):
+            yield from model.ssl(waves.to(device)).cpu().numpy()
 
 
 def _torch_seed(*address: str | int) -> int:

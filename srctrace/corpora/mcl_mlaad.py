@@ -6,7 +6,6 @@ LFCCs of five variants; the folder of a language, as `en` or `en-en`, is above o
 """
 
 import dataclasses
-import json
 import os
 import re
 from collections import defaultdict
@@ -20,8 +19,7 @@ from tqdm import tqdm
 from srctrace.corpora.folder import files_in, folders, require_folder
 from srctrace.corpora.loose import SPLIT_OF
 from srctrace.errors import UserError
-from srctrace.features import COLUMNS
-from srctrace.files import atomic_path
+from srctrace.features import COLUMNS, write_made
 from srctrace.frontends.lfcc import LfccOptions
 from srctrace.manifest import Row, new_row
 from srctrace.store import write_store
@@ -105,7 +103,7 @@ def pack_released_lfcc(
     variants: Sequence[str],
     seconds: float,
 ) -> None:
-    """The released LFCCs of one language's utterances in `split_of` (utterance to split), as `pack_features` writes its
+    """The released LFCCs of one language's utterances in `split_of` (utterance to split), as `pack_lfcc` writes its
     own: into the store `out`, with `out`.json beside it.
 
     Args:
@@ -145,9 +143,7 @@ def pack_released_lfcc(
                 yield {"utterance": utterance, "variant": variant, "split": split_of[utterance]}, feature
 
     write_store(out, COLUMNS, records())
-    made = {"frontend": "lfcc", **dataclasses.asdict(options), "origin": "released"}
-    with atomic_path(Path(out).with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(made, indent=1) + "\n")
+    write_made(out, {"frontend": "lfcc", **dataclasses.asdict(options), "origin": "released"})
 
 
 def _oriented(tensor: np.ndarray, shape: tuple[int, int]) -> np.ndarray | None:

@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from srctrace.download.catalogue import MARK, DataSet, File, manual_steps
-from srctrace.download.extract import Bounds, extract, require_space
+from srctrace.download.extract import Bounds, extract
 from srctrace.download.fetch import Host, HostError, Patience, RefusedError
 from srctrace.download.hub import DOWNLOADED, hub_host, list_downloaded, list_files
 from srctrace.download.verify import read_sums, require, require_recorded
 from srctrace.errors import UserError
-from srctrace.files import atomic_path
+from srctrace.files import atomic_path, require_space
 
 CONNECTIONS = 8  # at once, for a data set of many small files
 

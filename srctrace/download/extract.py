@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from srctrace.download.split_zip import open_split_zip
 from srctrace.errors import UserError
+from srctrace.files import require_space
 
 BLOCK = 1 << 20
 DAMAGED = (
@@ -190,16 +191,3 @@ def _zip_members(parts: Sequence[Path], allowed: int) -> Iterator[Member]:
 def _from_root(name: str, target: str) -> str:
     """Where a symbolic link points to, from the archive's root; a path that climbs out keeps its `..`."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-
-
-def require_space(folder: Path, count: int) -> None:
-    """Refuse to begin what does not fit on the disk.
-
-    Raises:
-        UserError: less than `count` bytes are free.
-    """
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if count > free:
-        raise UserError(f"{folder}: {count / 1e9:.3g} GB are needed, {free / 1e9:.3g} are free: make room, or use --to")

@@ -8,8 +8,9 @@ import zipfile
 
 import pytest
 
-from srctrace.download.extract import Bounds, Unpacked, extract, require_space
+from srctrace.download.extract import Bounds, Unpacked, extract
 from srctrace.errors import UserError
+from srctrace.files import require_space
 
 
 def tar_entry(name, content=b"x", **fields) -> tuple[tarfile.TarInfo, bytes]:

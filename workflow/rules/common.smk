@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from srctrace import config as srctrace_config
 from srctrace import grid
+from srctrace.frontends import catalogue
 from srctrace.report.names import PROTOCOL_KINDS, SYSTEM_KINDS, figure_names
 
 try:
@@ -24,12 +25,15 @@ CONDITIONS = grid.conditions(config)
 CELLS = grid.cells(config)
 MODELS = grid.models(config)
 TESTS = grid.tests(config)
+SSL = grid.ssl_frontends(config)
+FROZEN = [name for name, frontend in SSL.items() if frontend.mode == grid.FROZEN]
 GPUS = 0 if config["device"] == "cpu" else srctrace_config.count_gpus()
 
 MANIFEST = f"results/{CORPUS['name']}/manifest.tsv"
 SCANNED = MANIFEST.replace("manifest", "scanned") if config["speakers"]["from"] == "clusters" else MANIFEST
 WAVES = f"results/{CORPUS['name']}/waves"
-FEATURES = f"results/{CORPUS['name']}/features/lfcc"
+FEATURES = f"results/{CORPUS['name']}/features"
+CHECKPOINTS = "results/checkpoints"
 SPLITS = f"results/{CORPUS['name']}/splits"
 MODEL = f"results/{CORPUS['name']}/models/{{system}}/{{train}}/seed{{seed}}"
 LABELS = f"results/{CORPUS['name']}/sources.tsv"
@@ -37,8 +41,14 @@ LABELS = f"results/{CORPUS['name']}/sources.tsv"
 # `resources: gpu=1` alone would not keep two local jobs off one GPU.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 
-# Two jobs that each start a thread per core are slower than one; a step that wants threads is told how many.
-shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; ")
+# Two jobs that each start a thread per core are slower than one; a step that wants threads is told how many. Nothing is
+# fetched from the hub but by the rules that are there for it; a container has another home, so its cache is named.
+HF_HOME = os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface")
+HF_ONLINE = f"HF_HUB_OFFLINE={shlex.quote(os.environ.get('HF_HUB_OFFLINE', '0'))}"
+shell.prefix(
+    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
+    f" HF_HOME={shlex.quote(HF_HOME)} HF_HUB_OFFLINE=1; "
+)
 
 
 wildcard_constraints:
@@ -48,6 +58,7 @@ wildcard_constraints:
     train="|".join(map(re.escape, TESTS)),
     test="|".join(map(re.escape, CONDITIONS)),
     seed=r"\d+",
+    frontend="|".join(map(re.escape, SSL)) or "none",
 
 
 def flags(options):
@@ -64,6 +75,11 @@ def flags(options):
     return shlex.join(words)
 
 
+def ssl_flags():
+    """How SSL models run, as flags."""
+    return flags({name: config["ssl"][name] for name in ("precision", "batch_seconds")})
+
+
 def parent_of_output(wildcards, output):
     """The folder that a rule's outputs are in."""
     return str(Path(output[0]).parent)
@@ -74,10 +90,33 @@ def of_every_model(name):
     return [f"results/{CORPUS['name']}/models/{model.folder}/{name}" for model in MODELS]
 
 
-def features_of(conditions, suffixes=(".npy", ".tsv", ".json")):
-    """The feature stores of the languages of some conditions."""
-    languages = [name for name in LANGUAGES if any(name in CONDITIONS[condition].languages for condition in conditions)]
-    return expand(f"{FEATURES}/{{language}}{{suffix}}", language=languages, suffix=suffixes)
+def languages_of(conditions):
+    """The languages of some conditions."""
+    return [name for name in LANGUAGES if any(name in CONDITIONS[condition].languages for condition in conditions)]
+
+
+def inputs_of(system, train, languages, suffixes):
+    """What models of a system and a train condition are given: their feature stores, or waveforms and noise."""
+    frontend = grid.frontend_of(config, system, CONDITIONS[train])
+    if frontend and frontend.mode == grid.FINE_TUNED:
+        stores = expand(f"{WAVES}/{{language}}{{suffix}}", language=languages, suffix=set(suffixes) & {".npy", ".tsv"})
+        return [*sorted(stores), "results/noise/bank.npy", "results/noise/bank.tsv"]
+    name = frontend.name if frontend else grid.LFCC
+    return expand(f"{FEATURES}/{name}/{{language}}{{suffix}}", language=languages, suffix=suffixes)
+
+
+def input_flags(system, train):
+    """The same as flags."""
+    frontend = grid.frontend_of(config, system, CONDITIONS[train])
+    if frontend and frontend.mode == grid.FINE_TUNED:
+        return f"--waves {WAVES} --bank results/noise/bank.npy --noise-seed {config['protocol_seed']}"
+    return f"--features {FEATURES}/{frontend.name if frontend else grid.LFCC}"
+
+
+def is_large(system):
+    """Whether a system's models have an SSL model in them: memory and time are another matter."""
+    name, _ = grid.split_system(system)
+    return name != grid.LFCC
 
 
 def splits_of(conditions):

@@ -98,9 +98,9 @@ if CORPUS["released_lfcc"]:
         input:
             split=f"results/{CORPUS['name']}/split.tsv",
         output:
-            array=f"{FEATURES}/{{language}}.npy",
-            index=f"{FEATURES}/{{language}}.tsv",
-            made=f"{FEATURES}/{{language}}.json",
+            array=f"{FEATURES}/{grid.LFCC}/{{language}}.npy",
+            index=f"{FEATURES}/{grid.LFCC}/{{language}}.tsv",
+            made=f"{FEATURES}/{grid.LFCC}/{{language}}.json",
         log:
             "results/logs/import_lfcc/{language}.log",
         benchmark:

@@ -13,7 +13,10 @@ for tests in dict.fromkeys(TESTS.values()):
             f"score_{group}"
         input:
             model=multiext(f"{MODEL}/model", ".safetensors", ".json"),
-            features=features_of(tests, [".npy"]),  # a file for each: thousands of jobs plan twice as fast
+            # a file for each: thousands of jobs plan twice as fast
+            stores=lambda wildcards, tests=tests: inputs_of(
+                wildcards.system, wildcards.train, languages_of(tests), [".npy"]
+            ),
             splits=splits_of(tests),
         output:
             expand(f"{MODEL}/scores/{{test}}.tsv", test=tests, allow_missing=True),
@@ -27,17 +30,18 @@ for tests in dict.fromkeys(TESTS.values()):
             config["containers"]["model"]
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=lambda wildcards: 6000 if is_large(wildcards.system) else 2000,
+            runtime=lambda wildcards: 480 if is_large(wildcards.system) else 60,
             gpu=1 if GPUS else 0,
         params:
             model=lambda wildcards, input: str(Path(input.model[0]).parent),
-            features=lambda wildcards, input: str(Path(input.features[0]).parent),
+            inputs=lambda wildcards: input_flags(wildcards.system, wildcards.train),
+            ssl=lambda wildcards: ssl_flags() if is_large(wildcards.system) else "",
             variants=config["variants"],
             folder=parent_of_output,
             device=config["device"],
         shell:
-            "srctrace score --model {params.model} --features {params.features} --splits {input.splits}"
+            "srctrace score --model {params.model} {params.inputs} {params.ssl} --splits {input.splits}"
             " --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
 
     rule:
@@ -82,8 +86,8 @@ for protocol in grid.tested_protocols(config):
         input:
             manifest=MANIFEST,
             waves=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
-            features=expand(f"{FEATURES}/{{language}}.npy", language=LANGUAGES),
-            indices=expand(f"{FEATURES}/{{language}}.tsv", language=LANGUAGES),
+            features=expand(f"{FEATURES}/{grid.LFCC}/{{language}}.npy", language=LANGUAGES),
+            indices=expand(f"{FEATURES}/{grid.LFCC}/{{language}}.tsv", language=LANGUAGES),
             splits=splits_of(own),
         output:
             baselines=f"results/{CORPUS['name']}/audit/{protocol}/baselines.tsv",

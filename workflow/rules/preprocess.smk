@@ -63,9 +63,9 @@ if not CORPUS["released_lfcc"]:
             bank_index="results/noise/bank.tsv",
             split=f"results/{CORPUS['name']}/split.tsv",
         output:
-            array=f"{FEATURES}/{{language}}.npy",
-            index=f"{FEATURES}/{{language}}.tsv",
-            made=f"{FEATURES}/{{language}}.json",
+            array=f"{FEATURES}/{grid.LFCC}/{{language}}.npy",
+            index=f"{FEATURES}/{grid.LFCC}/{{language}}.tsv",
+            made=f"{FEATURES}/{grid.LFCC}/{{language}}.json",
         log:
             "results/logs/extract/{language}.log",
         benchmark:

@@ -1,9 +1,32 @@
 # One model per (system, train condition, seed).
 
 
+def recipe_of(system, train):
+    """The training options of a system: those of all, but for what the recipe of an SSL model says."""
+    frontend = grid.frontend_of(config, system, CONDITIONS[train])
+    fine_tuned = frontend and frontend.mode == grid.FINE_TUNED
+    return config["train"] | (config["recipes"][frontend.recipe] if fine_tuned else {})
+
+
+def checkpoint_of(system, train):
+    """The checkpoint that a model begins with, if its front-end is trained too."""
+    frontend = grid.frontend_of(config, system, CONDITIONS[train])
+    return f"{CHECKPOINTS}/{frontend.name}.json" if frontend and frontend.mode == grid.FINE_TUNED else None
+
+
+def checkpoint_flags(system, train):
+    """The same as flags, with the layers that are used."""
+    path = checkpoint_of(system, train)
+    frontend = grid.frontend_of(config, system, CONDITIONS[train])
+    return flags({"checkpoint": path, "layers": frontend.layers, "precision": config["ssl"]["precision"]} if path else {})
+
+
 rule train:
     input:
-        features=lambda wildcards: features_of([wildcards.train]),
+        stores=lambda wildcards: inputs_of(
+            wildcards.system, wildcards.train, languages_of([wildcards.train]), (".npy", ".tsv", ".json")
+        ),
+        checkpoint=lambda wildcards: checkpoint_of(wildcards.system, wildcards.train) or [],
         split=f"{SPLITS}/{{train}}.tsv",
         sources=LABELS,
     output:
@@ -17,16 +40,17 @@ rule train:
         config["containers"]["model"]
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=lambda wildcards: 8000 if is_large(wildcards.system) else 2000,
+        runtime=lambda wildcards: 1440 if is_large(wildcards.system) else 240,
         gpu=1 if GPUS else 0,
     params:
-        features=lambda wildcards, input: str(Path(input.features[0]).parent),
+        inputs=lambda wildcards: input_flags(wildcards.system, wildcards.train),
+        checkpoint=lambda wildcards: checkpoint_flags(wildcards.system, wildcards.train),
         folder=parent_of_output,
         sizes=sizes_of,
-        options=flags(config["train"]),
+        options=lambda wildcards: flags(recipe_of(wildcards.system, wildcards.train)),
         device=config["device"],
     shell:
-        "srctrace train --features {params.features} --split {input.split} --system {wildcards.system}"
+        "srctrace train {params.inputs} {params.checkpoint} --split {input.split} --system {wildcards.system}"
         " --sizes {params.sizes:q} --sources {input.sources} --seed {wildcards.seed} {params.options}"
         " --device {params.device} --threads {threads} --out {params.folder} 2> {log}"

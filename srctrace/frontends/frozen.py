@@ -1,0 +1,154 @@
+"""Hidden states of an SSL model that is not trained: computed once, stored, read by every back-end."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from srctrace.audio import SAMPLE_RATE
+from srctrace.augment import augment
+from srctrace.device import memory_advice, prepare
+from srctrace.errors import UserError
+from srctrace.features import COLUMNS, Utterances, write_made
+from srctrace.files import require_space
+from srctrace.frontends.options import SslOptions
+from srctrace.frontends.ssl import SslEncoder, load_encoder
+from srctrace.frontends.weights import locate
+from srctrace.store import write_store
+from srctrace.trials import ahead
+
+
+def pack_hidden(
+    utterances: Utterances,
+    pinned: Mapping,
+    layers: str | int,
+    out: str | os.PathLike,
+    options: SslOptions,
+    stored: str = "float16",
+    device: str = "cpu",
+    threads: int = 1,
+) -> None:
+    """Hidden states of all variants into the store `out`: `(hidden, frames)` each, or `(layers, hidden, frames)`.
+
+    What they take on the disk is said before they are computed, and how fast it went in the end.
+
+    Args:
+        pinned: the checkpoint, see `weights.pin`.
+        layers: `last`, `weighted` (all of them) or the number of one.
+        stored: `float16` or `float32`.
+
+    Raises:
+        UserError: the checkpoint is not here or has no such layer; the disk or the memory is too small; or a hidden
+            state is not finite, or too large for float16.
+    """
+    place = prepare(device, threads)
+    encoder = load_encoder(locate(pinned), pinned, layers).use(place, options.precision).eval()
+    n_variants, samples = len(utterances.variants), utterances.store.array.shape[1]
+    shape = ((encoder.n_layers,) if encoder.n_layers else ()) + (encoder.n_features, encoder.frames(samples))
+    size = len(utterances) * n_variants * int(np.prod(shape)) * np.dtype(stored).itemsize
+    print(
+        f"{out}: {len(utterances)} utterances in {n_variants} variants, {' x '.join(map(str, shape))} {stored} each: "
+        f"{size / 1e9:.3g} GB",
+        file=sys.stderr,
+        flush=True,
+    )
+    require_space(Path(out).parent, size)
+    advice = f"set ssl.batch_seconds to {options.batch_seconds / 2:g} or less (it is {options.batch_seconds:g})"
+    clock = _Clock(place)
+    began = time.monotonic()
+    with memory_advice(advice), tqdm(total=len(utterances), desc="ssl", unit="utterance", mininterval=1) as bar:
+        hidden = _hidden_states(utterances, encoder, options.batch_seconds, stored, clock, bar)
+        write_store(out, COLUMNS, _checked(hidden, pinned["checkpoint"]))
+    write_made(
+        out,
+        {
+            "frontend": "ssl",
+            **{key: pinned[key] for key in ("checkpoint", "revision", "files")},
+            "layers": layers,
+            "n_layers": encoder.n_layers,
+            "sample_rate": SAMPLE_RATE,
+            "hop_length": encoder.hop_length,
+        },
+    )
+    took, trials = time.monotonic() - began, len(utterances) * n_variants
+    print(
+        f"{out}: {trials} trials in {took:.1f} s: {trials / took:.1f} trials/s, "
+        f"{trials * samples / SAMPLE_RATE / took:.0f} times real time; {clock.seconds() / took:.0%} of it in the model",
+        file=sys.stderr,
+    )
+
+
+def _hidden_states(
+    utterances: Utterances, encoder: SslEncoder, batch_seconds: float, stored: str, clock: "_Clock", bar: tqdm
+) -> Iterator[tuple[dict[str, object], np.ndarray]]:
+    """Index rows and hidden states. While the model works, the next batch is mixed and the last one is written."""
+    seconds = len(utterances.variants) * utterances.store.array.shape[1] / SAMPLE_RATE
+    batches = utterances.batches(max(1, int(batch_seconds / seconds)))
+    waiting: list[tuple[dict[str, object], Tensor]] = []
+    copied = None
+    for names, mixed in ahead((_mixed, utterances, *batch) for batch in batches):
+        rows = utterances.rows(names)
+        computed = encoder.encode(list(mixed), batch_seconds)
+        while (batch := clock.time(lambda computed=computed: next(computed, None))) is not None:
+            host = [hidden.to(getattr(torch, stored)).to("cpu", non_blocking=True) for hidden in batch[1]]
+            event = clock.mark()
+            yield from _copied(waiting, copied)
+            waiting, copied = [(rows[index], hidden) for index, hidden in zip(batch[0], host, strict=True)], event
+        bar.update(len(names))
+    yield from _copied(waiting, copied)
+
+
+def _copied(waiting: list[tuple[dict[str, object], Tensor]], event) -> Iterator[tuple[dict[str, object], np.ndarray]]:
+    if event is not None:
+        event.synchronize()
+    for row, hidden in waiting:
+        yield row, np.ascontiguousarray(hidden.numpy())
+
+
+def _mixed(utterances: Utterances, names: list[str], audio: np.ndarray, plan) -> tuple[list[str], np.ndarray]:
+    """`(batch * variants, samples)` float32."""
+    return names, augment(audio, plan, utterances.bank).reshape(-1, audio.shape[1])
+
+
+def _checked(records: Iterator, checkpoint: str) -> Iterator:
+    for row, hidden in records:
+        if not np.isfinite(hidden).all():
+            raise UserError(
+                f"{checkpoint}: a hidden state of {row['utterance']!r} ({row['variant']}) is not finite: with "
+                "ssl.stored at float16 it may be too large: set it to float32; on a GPU, set ssl.precision to bf16"
+            )
+        yield row, hidden
+
+
+class _Clock:
+    """Time that a model takes: on a GPU that of its stream, as calls return before the work is done."""
+
+    def __init__(self, device: torch.device):
+        self.on_gpu = device.type == "cuda"
+        self.spans: list[tuple] = []
+
+    def mark(self):
+        """An event in the stream; none on a CPU."""
+        if not self.on_gpu:
+            return None
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def time(self, call):
+        before, began = self.mark(), time.monotonic()
+        result = call()
+        self.spans.append((before, self.mark()) if self.on_gpu else (began, time.monotonic()))
+        return result
+
+    def seconds(self) -> float:
+        if not self.on_gpu:
+            return sum(end - start for start, end in self.spans)
+        torch.cuda.synchronize()
+        return sum(start.elapsed_time(end) for start, end in self.spans) / 1000

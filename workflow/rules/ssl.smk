@@ -1,0 +1,97 @@
+# Checkpoints of SSL front-ends: fetched, made or pretrained; and the hidden states of those that are frozen.
+
+
+def folder_of(frontend):
+    """The folder of a front-end's checkpoint, which another rule may make; none if it comes from the hub."""
+    place = SSL[frontend].checkpoint
+    return [] if catalogue.is_hub_name(place) else place
+
+
+# snakemake --cores all fetch_weights: all that the run needs of the hub, for a machine without internet.
+rule fetch_weights:
+    input:
+        expand(f"{CHECKPOINTS}/{{frontend}}.json", frontend=SSL),
+    localrule: True
+
+
+rule fetch_checkpoint:
+    input:
+        folder=lambda wildcards: folder_of(wildcards.frontend),
+    output:
+        update(f"{CHECKPOINTS}/{{frontend}}.json"),  # not deleted before a job: it holds the commit of `main`
+    log:
+        "results/logs/fetch_checkpoint/{frontend}.log",
+    benchmark:
+        "results/benchmarks/fetch_checkpoint/{frontend}.tsv"
+    retries: 2
+    localrule: True
+    container:
+        config["containers"]["model"]
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=0,
+    params:
+        checkpoint=lambda wildcards: SSL[wildcards.frontend].checkpoint,
+        revision=lambda wildcards: SSL[wildcards.frontend].revision,
+        online=HF_ONLINE,
+    shell:
+        "{params.online} srctrace fetch-weights {params.checkpoint:q} --revision {params.revision:q} --out {output}"
+        " 2>&1 | tee {log}"
+
+
+rule make_checkpoint:
+    output:
+        directory("data/checkpoints/tiny-{architecture}"),
+    log:
+        "results/logs/make_checkpoint/{architecture}.log",
+    benchmark:
+        "results/benchmarks/make_checkpoint/{architecture}.tsv"
+    container:
+        config["containers"]["model"]
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    shell:
+        "srctrace make-checkpoint {wildcards.architecture} --out {output} 2> {log}"
+
+
+rule extract_hidden:
+    input:
+        checkpoint=f"{CHECKPOINTS}/{{frontend}}.json",
+        waves=f"{WAVES}/{{language}}.npy",
+        waves_index=f"{WAVES}/{{language}}.tsv",
+        bank="results/noise/bank.npy",
+        bank_index="results/noise/bank.tsv",
+        split=f"results/{CORPUS['name']}/split.tsv",
+    output:
+        array=f"{FEATURES}/{{frontend}}/{{language}}.npy",
+        index=f"{FEATURES}/{{frontend}}/{{language}}.tsv",
+        made=f"{FEATURES}/{{frontend}}/{{language}}.json",
+    wildcard_constraints:
+        frontend="|".join(map(re.escape, FROZEN)) or "none",
+    log:
+        "results/logs/extract_hidden/{frontend}/{language}.log",
+    benchmark:
+        "results/benchmarks/extract_hidden/{frontend}-{language}.tsv"
+    container:
+        config["containers"]["model"]
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=480,
+        gpu=1 if GPUS else 0,
+    params:
+        layers=lambda wildcards: SSL[wildcards.frontend].layers,
+        variants=config["variants"],
+        seed=config["protocol_seed"],
+        options=ssl_flags(),
+        stored=config["ssl"]["stored"],
+        device=config["device"],
+    shell:
+        "srctrace extract-hidden --checkpoint {input.checkpoint} --layers {params.layers} --waves {input.waves}"
+        " --bank {input.bank} --split {input.split} --variants {params.variants} --seed {params.seed} {params.options}"
+        " --stored {params.stored} --device {params.device} --threads {threads} --out {output.array} 2> {log}"
