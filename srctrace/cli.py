@@ -311,7 +311,7 @@ def _extract(parser: argparse.ArgumentParser):
     return run
 
 
-@command("extract-hidden", "compute the hidden states of a frozen SSL model, of every variant of one language")
+@command("extract-hidden", "hidden states of a frozen SSL model, of every variant of one language")
 def _extract_hidden(parser: argparse.ArgumentParser):
     from srctrace.frontends.options import SslOptions
 
@@ -556,7 +556,7 @@ def _add_report_inputs(parser: argparse.ArgumentParser) -> Callable:
 
     from srctrace.report.inputs import ReportInputs
 
-    several = ("histories", "baselines", "findings", "differences", "splits")
+    several = ("histories", "baselines", "findings", "differences", "splits", "checkpoints")
     for field in fields(ReportInputs):
         many = {"nargs": "*", "default": []} if field.name in several else {}
         parser.add_argument(

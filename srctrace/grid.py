@@ -206,6 +206,13 @@ def frontend_of(config: Mapping, system: str, train: Condition) -> SslFrontend |
     return None if name == LFCC else _ssl_frontend(config, _matched(config, name, train))
 
 
+def training_of(config: Mapping, system: str, train: Condition) -> dict:
+    """The training options of a system: `train`, but for what the recipe of a fine-tuned SSL model says."""
+    frontend = frontend_of(config, system, train)
+    fine_tuned = frontend and frontend.mode == FINE_TUNED
+    return config["train"] | (config["recipes"][frontend.recipe] if fine_tuned else {})
+
+
 def ssl_frontends(config: Mapping) -> dict[str, SslFrontend]:
     """Every SSL front-end that a model of the run has, by name."""
     trains = {cell.train.name: cell.train for cell in cells(config)}
@@ -236,7 +243,7 @@ def _ssl_frontend(config: Mapping, name: str) -> SslFrontend:
     if given is None and listed is None:
         known = [LFCC, *config["frontends"], *catalogue.MATCHED, *catalogue.CHECKPOINTS]
         raise ConfigError(
-            f"systems: unknown front-end {name!r}; known: {', '.join(dict.fromkeys(known))}. Others are named in "
+            f"systems: unknown front-end {name!r}; known: {', '.join(dict.fromkeys(known))}; others are named in "
             f"frontends, as `{name}: owner/name` or a folder"
         )
     options = {"checkpoint": given} if isinstance(given, str) else dict(given or {})

@@ -1,6 +1,7 @@
 """A small feature set on disk, whose classes can be told apart: for tests of training and scoring."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,17 @@ from srctrace.manifest import write_sources
 from srctrace.protocol import COLUMNS
 from srctrace.store import write_store
 from srctrace.tables import write_table
+from srctrace.trials import FeatureSets, OpenInputs
 
 SOURCES = ["a", "b", "c"]
 VARIANTS = ["clean", "noise"]
 N_FEATURES, FRAMES = 40, 60
 COUNTS = {"train": 12, "dev": 4, "eval": 6}  # utterances per source
+
+
+def inputs(root: Path) -> OpenInputs:
+    """What opens the features below `root`."""
+    return partial(FeatureSets.open, root / "features")
 
 
 def make_features(root: Path, language: str = "en", options: dict | None = None) -> None:
@@ -34,7 +41,7 @@ def make_features(root: Path, language: str = "en", options: dict | None = None)
                     record = (100 * (shapes[label] + noise)).astype(np.float32)
                     records.append(({"utterance": utterance, "variant": variant, "split": split}, record))
     write_store(root / "features" / f"{language}.npy", ["utterance", "variant", "split"], records)
-    description = {"frontend": "lfcc", "n_lfcc": N_FEATURES} | (options or {})
+    description = {"frontend": "lfcc", "n_lfcc": N_FEATURES, "sample_rate": 16000, "hop_length": 160} | (options or {})
     (root / "features" / f"{language}.json").write_text(json.dumps(description))
     write_table(root / "splits" / f"{language}.tsv", COLUMNS, rows)
     write_sources(root / "sources.tsv", SOURCES)

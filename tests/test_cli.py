@@ -80,7 +80,7 @@ def test_a_value_that_cannot_be_is_refused(capsys, words, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--system", "lfcc-resnet"], "unknown system 'lfcc-resnet'"),
+        (["--system", "lfcc-resnet"], "'lfcc-resnet' is not FRONT-END-BACK-END"),
         (["--sources", "few.tsv"], "which is not among those given: a, b"),
     ],
 )

@@ -10,7 +10,7 @@ import soundfile
 from srctrace.augment import augment, draw, plan_of
 from srctrace.bank import open_bank, pack_bank
 from srctrace.errors import UserError
-from srctrace.features import open_features, pack_features
+from srctrace.features import Utterances, open_features, pack_lfcc
 from srctrace.frontends.lfcc import LfccOptions, lfcc
 from srctrace.store import open_store
 from srctrace.waves import pack_waves
@@ -46,7 +46,8 @@ def test_features_are_those_of_the_variants(root):
     pack_waves(rows(), root, root / "waves.npy", 1.0, seed=0)
     split_of = {"u0": "train", "u1": "dev", "u4": "eval"}
     variants = ["clean", "noise", "music", "babble", "reverb"]
-    pack_features(root / "waves.npy", root / "bank.npy", split_of, root / "f.npy", LfccOptions(), variants, seed=7)
+    utterances = Utterances.open(root / "waves.npy", root / "bank.npy", split_of, variants, seed=7)
+    pack_lfcc(utterances, root / "f.npy", LfccOptions())
     store, made = open_features(root / "f.npy")
     assert made == json.loads(json.dumps({"frontend": "lfcc"} | dataclasses.asdict(LfccOptions())))
     assert [row["utterance"] for row in store.rows] == [u for u in split_of for _ in variants]
@@ -62,4 +63,4 @@ def test_features_are_those_of_the_variants(root):
 def test_no_utterance_with_a_split_is_told(root):
     pack_waves(rows(), root, root / "waves.npy", 1.0, seed=0)
     with pytest.raises(UserError, match="none of its utterances has a split"):
-        pack_features(root / "waves.npy", root / "bank.npy", {}, root / "f.npy", LfccOptions(), ["clean"], seed=0)
+        Utterances.open(root / "waves.npy", root / "bank.npy", {}, ["clean"], seed=0)

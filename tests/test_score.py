@@ -5,7 +5,7 @@ import pytest
 from srctrace.score import score
 from srctrace.tables import read_table, write_table
 from srctrace.train import TrainOptions, train
-from tests.small_features import SOURCES, make_features
+from tests.small_features import SOURCES, inputs, make_features
 
 VARIANTS = ["clean", "noise"]
 
@@ -17,9 +17,7 @@ def trained(tmp_path_factory):
         make_features(folder, language)
     options = TrainOptions(epochs=1, batch_size=8, variants=("clean",))
     sizes = {"width": 4}
-    train(
-        folder / "features", folder / "splits" / "en.tsv", folder / "model", "lfcc-resnet18", sizes, SOURCES, 1, options
-    )
+    train(inputs(folder), folder / "splits" / "en.tsv", folder / "model", "lfcc-resnet18", sizes, SOURCES, 1, options)
     rows = [row for name in ("en", "pl") for row in read_table(folder / "splits" / f"{name}.tsv", [])]
     write_table(folder / "splits" / "both.tsv", rows[0].keys(), rows)
     return folder
@@ -28,10 +26,10 @@ def trained(tmp_path_factory):
 def test_a_trial_has_the_same_scores_in_every_condition(trained):
     """Which conditions are scored together changes nothing in the first that has a trial."""
     paths = [trained / "splits" / f"{name}.tsv" for name in ("pl", "en", "both")]
-    score(trained / "model", trained / "features", paths, VARIANTS, trained / "together")
+    score(trained / "model", inputs(trained), paths, VARIANTS, trained / "together")
     alone = {}
     for path in paths[:2]:
-        score(trained / "model", trained / "features", [path], VARIANTS, trained / "alone")
+        score(trained / "model", inputs(trained), [path], VARIANTS, trained / "alone")
         assert (trained / "alone" / path.name).read_bytes() == (trained / "together" / path.name).read_bytes()
         alone |= {(row["utterance"], row["variant"]): row for row in read_table(trained / "alone" / path.name, [])}
     both = read_table(trained / "together" / "both.tsv", [])

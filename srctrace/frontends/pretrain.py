@@ -58,12 +58,16 @@ class PretrainOptions:
     hidden: int = field(default=256, metadata={"help": "width of the transformer; a multiple of 16", "low": 16})
     layers: int = field(default=4, metadata={"help": "of the transformer", "low": 1})
     heads: int = field(default=4, metadata={"help": "of attention; they divide the width", "low": 1})
+    noise: float = field(default=0.3, metadata={"help": "share of random weights the convolutions start with", "low": 0})
     codevectors: int = field(default=64, metadata={"help": "entries of each of the two codebooks", "low": 2})
     dropout: float = field(default=0.1, metadata={"help": "within the transformer", "low": 0})
     steps: int = field(default=1500, metadata={"help": "optimiser steps", "low": 1})
     batch_size: int = field(default=16, metadata={"help": "stretches in a step", "low": 1})
     seconds: float = field(default=2.0, metadata={"help": "length of a stretch", "low": 0.1})
     lr: float = field(default=1e-3, metadata={"help": "highest learning rate of AdamW", "low": 1e-9})
+    target_lr: float = field(
+        default=0.1, metadata={"help": "share of lr for what makes the targets: convolutions and codebooks", "low": 0}
+    )
     warm_up: float = field(
         default=0.1, metadata={"help": "share of the steps in which lr rises; it then falls to 0", "low": 0}
     )
@@ -162,8 +166,14 @@ class _Run:
             sampling_rate=SAMPLE_RATE, do_normalize=True, return_attention_mask=True
         )
         torch.manual_seed(_torch_seed(seed, "pretrain", "weights"))
-        self.model = Wav2Vec2ForPreTraining(config).to(device)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.lr, **ADAM)
+        self.model = Wav2Vec2ForPreTraining(config)
+        _start_as_envelopes(self.model, options.noise)
+        self.model.to(device)
+        targets = [*self.model.wav2vec2.feature_extractor.parameters(), *self.model.quantizer.parameters()]
+        known = {id(parameter) for parameter in targets}
+        others = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
+        groups = [{"params": targets, "share": options.target_lr}, {"params": others, "share": 1.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=options.lr, **ADAM)
         self.progress = Progress()
         self.interrupted = 0  # the signal that asked to stop
         shortest = min(clip.store.array.shape[1] for part in clips.values() for clip in part)
@@ -204,7 +214,7 @@ class _Run:
         torch.manual_seed(_torch_seed(*address))
         lr = options.lr * self._rise_and_fall()
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["share"]
         high, low = GUMBEL
         self.model.set_gumbel_temperature(high * (low / high) ** (state.step / options.steps))
         self.model.train()
@@ -343,6 +353,27 @@ def _config(options: PretrainOptions) -> Wav2Vec2Config:
         mask_time_prob=options.mask_prob,  # masks are given, but where this is 0 there is nothing to mask with
         mask_time_length=options.mask_length,
     )
+
+
+@torch.no_grad()
+def _start_as_envelopes(model: Wav2Vec2ForPreTraining, noise: float) -> None:
+    """Give the convolutions a start from which the targets can be told from their neighbours.
+
+    Random ones make latents that follow the phase of the wave within a frame: neighbours have nothing in common, and a
+    short run on little data never finds anything to predict. Here the first convolution starts as a bank of short
+    band-pass filters, and each later one as an average over time, with `noise` of the usual random weights added, so
+    that latents start as smoothed envelopes in bands.
+    """
+    first, *others = (layer.conv.weight for layer in model.wav2vec2.feature_extractor.conv_layers)
+    bands, taps = len(first) // 2, first.shape[2]
+    time = torch.arange(taps) - (taps - 1) / 2
+    phase = (torch.arange(bands)[:, None] + 0.5) / bands * torch.pi * time  # from 0 to half the sampling rate
+    filters = torch.cat([phase.cos(), phase.sin()]) * torch.hann_window(taps + 2, periodic=False)[1:-1]
+    first[:, 0] = filters * 2**0.5 / filters.norm(dim=1, keepdim=True)  # as large as random ones
+    for weight in others:
+        channels = torch.arange(len(weight))
+        weight *= noise
+        weight[channels, channels % weight.shape[1]] += 1 / weight.shape[2]
 
 
 def _clips(stores: Sequence[Store], split: str | os.PathLike) -> dict[str, list[Clip]]:

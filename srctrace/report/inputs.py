@@ -43,6 +43,7 @@ class ReportInputs:
     findings: Sequence[Path] = ()
     differences: Sequence[Path] = ()
     splits: Sequence[Path] = ()
+    checkpoints: Sequence[Path] = ()  # what is known of each SSL front-end's checkpoint, `{frontend}.json`
     speakers: Path | None = None  # the quality of pseudo-speakers, where speakers are clusters
     benchmarks: Path | None = None  # a folder of {rule}/….tsv, as Snakemake's `benchmark:` writes them
 
@@ -59,15 +60,7 @@ class ReportData:
     @cached_property
     def config(self) -> dict:
         """The config of the run."""
-        try:
-            config = json.loads(self.inputs.config.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"{self.inputs.config}: no such config") from None
-        except ValueError as error:
-            raise UserError(f"{self.inputs.config}: not JSON ({error})") from None
-        if not isinstance(config, dict):
-            raise UserError(f"{self.inputs.config}: expected an object, the run's config")
-        return config
+        return read_json(self.inputs.config)
 
     @cached_property
     def order(self) -> Order:
@@ -130,6 +123,12 @@ class ReportData:
     def differences(self) -> dict[str, list[Row]]:
         """Protocol to the tests of differences between its systems; none with fewer than three seeds."""
         return {path.parent.name: read_table(path, DIFFERENCES_COLUMNS) for path in self.inputs.differences}
+
+    @cached_property
+    def frontends(self) -> list[tuple[grid.SslFrontend, dict]]:
+        """The SSL front-ends of the run, and what is known of their checkpoints."""
+        known = {path.stem: read_json(path) for path in self.inputs.checkpoints}
+        return [(frontend, known.get(name, {})) for name, frontend in grid.ssl_frontends(self.config).items()]
 
     @cached_property
     def speakers(self) -> list[Row]:
@@ -198,6 +197,23 @@ class ReportData:
                 f"{path}: holds the corpus {', '.join(sorted(others))}, but {self.inputs.metrics} {self.corpus}"
             )
         return rows
+
+
+def read_json(path: Path) -> dict:
+    """An object in a file.
+
+    Raises:
+        UserError: the file is missing, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected an object")
+    return content
 
 
 def _clean_by_system(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:

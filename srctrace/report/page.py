@@ -121,7 +121,8 @@ def _context(data: ReportData, figures: Path, origin: Origin) -> dict:
         "conditions": [
             (TITLES[protocol], split_table(data, protocol)) for protocol, found in data.splits.items() if found
         ],
-        "sizes": compare(data.config, eval_counts),
+        "frontends": data.frontends,
+        "sizes": compare(data.config, eval_counts, [frontend for frontend, _ in data.frontends]),
         "config": json.dumps(data.config, indent=2, ensure_ascii=False),
         "origin": asdict(origin),
         "hashes": _hashes(data.inputs),

@@ -6,7 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from srctrace.grid import BACKENDS, VARIANTS
+from srctrace.grid import BACKENDS, FINE_TUNED, VARIANTS, SslFrontend
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ KEYS = (
     Key("Learning-rate schedule", "train.schedule", "halve", "every 10 epochs"),
     Key("Mixup alpha", "train.mixup", 0.5),
     Key("Epoch kept, by dev", "train.select", "loss"),
-    Key("Frames of a training stretch", "train.crop_frames", 0, "0: the whole utterance"),
+    Key("Seconds of a training stretch", "train.crop_seconds", 0, "0: the whole utterance"),
     Key("Variants trained on", "train.variants", list(VARIANTS)),
 )
 
@@ -54,10 +54,11 @@ class Difference:
     same: bool
 
 
-def compare(config: Mapping, eval_counts: Sequence[int]) -> list[Difference]:
+def compare(config: Mapping, eval_counts: Sequence[int], frontends: Sequence[SslFrontend] = ()) -> list[Difference]:
     """Every size that the config has.
 
     Args:
+        frontends: the SSL front-ends of the run.
         eval_counts: clean evaluation utterances of each condition.
     """
     corpus = config.get("corpus")
@@ -73,6 +74,10 @@ def compare(config: Mapping, eval_counts: Sequence[int]) -> list[Difference]:
         here = str(low) if low == high else f"{low} to {high}"
         paper = "420 a language; 330 a Slavic one"
         found.append(Difference("Clean evaluation utterances", here, paper, (low, high) == (330, 420)))
+    recipes = sorted({frontend.recipe for frontend in frontends if frontend.mode == FINE_TUNED})
+    if frontends:
+        here = ", ".join(recipes) or "none: frozen"
+        found.append(Difference("Recipe of SSL models", here, "published", recipes == ["published"]))
     seeds = config.get("seeds") or []
     found.append(Difference("Training seeds", f"{len(seeds)}: {_words(seeds)}", "1: 688", list(seeds) == [688]))
     for key in KEYS:

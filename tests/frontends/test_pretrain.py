@@ -118,7 +118,15 @@ def test_goes_on_where_it_was_stopped(data):
     options = PretrainOptions(**SMALL, steps=400, batch_size=4, seconds=0.5, report_every=100)
     whole = fit(data, "whole", options)
     command = [
-        *(sys.executable, "-m", "srctrace", "pretrain", "--waves", data / "waves" / "de.npy", data / "waves" / "en.npy"),
+        *(
+            sys.executable,
+            "-m",
+            "srctrace",
+            "pretrain",
+            "--waves",
+            data / "waves" / "de.npy",
+            data / "waves" / "en.npy",
+        ),
         *("--split", data / "split.tsv", "--out", data / "model", "--seed", "1", "--device", "cpu"),
         *(f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()),
         *("--steps=400", "--batch-size=4", "--seconds=0.5", "--report-every=100"),

@@ -68,8 +68,20 @@ def write_run(folder: Path, size: Size | None = None) -> ReportInputs:
         baselines=[_baselines(folder, protocol, size, chance) for protocol in grid.tested_protocols(_config(size))],
         findings=[_findings(folder, protocol) for protocol in grid.tested_protocols(_config(size))],
         splits=splits,
+        checkpoints=_checkpoints(folder, size),
         benchmarks=_benchmarks(folder),
     )
+
+
+def _checkpoints(folder: Path, size: Size) -> list[Path]:
+    paths = []
+    for frontend in grid.ssl_frontends(_config(size)).values():
+        path = folder / "checkpoints" / f"{frontend.name}.json"
+        path.parent.mkdir(exist_ok=True)
+        known = {"checkpoint": frontend.checkpoint, "revision": frontend.revision, "architecture": "wav2vec2"}
+        path.write_text(json.dumps(known | {"n_layers": 24, "hidden_size": 1024, "licence": "apache-2.0"}))
+        paths.append(path)
+    return paths
 
 
 def _add_cell(name, rate, sources, chance, metrics, classes, confusion) -> None:
@@ -135,6 +147,9 @@ def _config(size: Size) -> dict:
         "seconds": 4.0,
         "variants": list(size.variants),
         "lfcc": {"n_fft": 320, "n_lfcc": 80},
+        "ssl": {"mode": "fine-tuned", "layers": "last", "recipe": "ours"},
+        "frontends": {},
+        "recipes": {"ours": {"batch_size": 16, "ssl_lr": 2e-5}, "published": {"ssl_lr": 5e-4}},
         "systems": list(size.systems),
         "seeds": list(size.seeds),
         "backends": {"resnet18": {"width": 16}, "ecapa-tdnn": {"channels": 64, "mfa_channels": 192}},
@@ -146,7 +161,7 @@ def _config(size: Size) -> dict:
             "schedule": "cosine",
             "mixup": 0.0,
             "select": "macro_f1",
-            "crop_frames": 200,
+            "crop_seconds": 2.0,
             "variants": ["clean", "noise"],
         },
     }

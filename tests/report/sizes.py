@@ -1,8 +1,10 @@
 """Runs that a report must be able to show."""
 
+from srctrace.frontends.catalogue import CHECKPOINTS
 from tests.report.made_up_run import LANGUAGES, SYSTEMS, Size
 
 HOSTILE = ("<script>alert(1)</script>", "a & b", "cost: $x$", "tts_models/multilingual/multi-dataset/xtts_v2")
+ON_SSL = tuple(f"{name}-aasist" for name in (*CHECKPOINTS, "xlsr-53-matched"))
 SMALL = Size(systems=SYSTEMS[:2], conditions=LANGUAGES[:3])
 ONE = {"systems": SYSTEMS[:1], "conditions": LANGUAGES[:2]}
 
@@ -36,7 +38,7 @@ SIZES = {
     "the paper's corpus": PAPERS,
     "hostile": Size(**ONE, sources=HOSTILE),
     "real corpus": Size(systems=SYSTEMS[:2], conditions=("en", "de", "fr"), variants=("clean",), corpus_type="folder"),
-    "many systems": Size(systems=tuple(f"lfcc-{n}" for n in range(11)), conditions=("en",), variants=("clean",)),
+    "many systems": Size(systems=(*SYSTEMS, *ON_SSL), conditions=("en",), variants=("clean",)),
     "many conditions": Size(
         systems=SYSTEMS[:1], conditions=tuple(f"language{n}" for n in range(11)), variants=("clean",)
     ),

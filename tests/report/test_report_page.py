@@ -188,3 +188,13 @@ def test_pseudo_speakers_are_called_so(report_of, tmp_path):
     assert f"en 48 7 gap 12.3 {DASH} {DASH} warning Oh." in text
     assert "12.3 66.0 0.50 warning" in text
     assert "not persons" not in report.html
+
+
+def test_ssl_front_ends_say_what_they_are(report_of):
+    text = Page(report_of(SIZES["many systems"]).html).text
+    assert "Self-supervised front-ends" in text
+    assert (
+        "wav2vec2-xls-r-300m facebook/wav2vec2-xls-r-300m at 1a640f32ac3e fine-tuned, recipe ours last layer "
+        "wav2vec2, 24 × 1024 apache-2.0"
+    ) in text
+    assert "Self-supervised front-ends" not in Page(report_of(SIZES["several"]).html).text

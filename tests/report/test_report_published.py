@@ -36,12 +36,15 @@ def test_every_published_figure_has_this_run_s_beside_it(data):
 
 
 def test_the_ssl_system_is_compared_on_clean_trials(data):
-    config = data.config | {"systems": ["xlsr-aasist"]}
-    cells = [replace(cell, system="xlsr-aasist") for cell in data.cells if cell.system == "lfcc-resnet18"]
+    config = data.config | {"systems": ["wav2vec2-xls-r-300m-aasist"]}
+    cells = [
+        replace(cell, system="wav2vec2-xls-r-300m-aasist") for cell in data.cells if cell.system == "lfcc-resnet18"
+    ]
     pairs = beside(config, cells)
     assert len(pairs) == 9
     assert {pair.here.variant for pair in pairs} == {"clean"}
     assert all("not 840" in pair.differs for pair in pairs)
+    assert all("learning rate of SSL weights 2e-05, not 0.0005; batch 16, not 4" in pair.differs for pair in pairs)
 
 
 @pytest.mark.parametrize(

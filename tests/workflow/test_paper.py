@@ -65,7 +65,7 @@ def tiny_config() -> dict:
     config = paper_config()
     config["systems"] = ["lfcc-resnet18"]
     config["backends"] = {"resnet18": {"width": 4}}
-    config["train"] |= {"epochs": 1, "crop_frames": 50, "variants": ["clean"]}
+    config["train"] |= {"epochs": 1, "crop_seconds": 0.5, "variants": ["clean"]}
     config["variants"] = ["clean", "noise", "reverb"]
     config["corpus"]["languages"] = list(SPOKEN)
     config["families"] = {"germanic": ["en", "de"], "romance": ["fr"]}

@@ -166,6 +166,7 @@ REPORT_INPUTS = {
     "config": "results/config.json",
     "manifest": MANIFEST,
     **({"speakers": f"results/{CORPUS['name']}/speakers/quality.tsv"} if SCANNED != MANIFEST else {}),
+    "checkpoints": [f"{CHECKPOINTS}/{name}.json" for name in SSL],
     "histories": of_every_model("history.tsv"),
     "baselines": [f"results/{CORPUS['name']}/audit/{name}/baselines.tsv" for name in grid.tested_protocols(config)],
     "findings": [f"results/{CORPUS['name']}/audit/{name}/findings.tsv" for name in grid.tested_protocols(config)],

@@ -1,13 +1,6 @@
 # One model per (system, train condition, seed).
 
 
-def recipe_of(system, train):
-    """The training options of a system: those of all, but for what the recipe of an SSL model says."""
-    frontend = grid.frontend_of(config, system, CONDITIONS[train])
-    fine_tuned = frontend and frontend.mode == grid.FINE_TUNED
-    return config["train"] | (config["recipes"][frontend.recipe] if fine_tuned else {})
-
-
 def checkpoint_of(system, train):
     """The checkpoint that a model begins with, if its front-end is trained too."""
     frontend = grid.frontend_of(config, system, CONDITIONS[train])
@@ -48,7 +41,9 @@ rule train:
         checkpoint=lambda wildcards: checkpoint_flags(wildcards.system, wildcards.train),
         folder=parent_of_output,
         sizes=sizes_of,
-        options=lambda wildcards: flags(recipe_of(wildcards.system, wildcards.train)),
+        options=lambda wildcards: flags(
+            grid.training_of(config, wildcards.system, CONDITIONS[wildcards.train])
+        ),
         device=config["device"],
     shell:
         "srctrace train {params.inputs} {params.checkpoint} --split {input.split} --system {wildcards.system}"
