@@ -62,7 +62,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 .PHONY: lock
 lock: ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/pip install --quiet uv
-	$(LOCK) --extra builtin --extra dev --extra ssl --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra builtin --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra bench --constraints requirements.lock --override benchmarks/overrides.txt \
 		--output-file benchmarks/requirements.lock pyproject.toml
 

@@ -188,7 +188,7 @@ def _prepared(
     if ssl is not None:
         ssl.freeze(options.freeze_encoder, options.freeze_layers)
         if options.gradient_checkpointing:
-            ssl.model.gradient_checkpointing_enable({"use_reentrant": False})
+            ssl.recompute()
         ssl.use(device, precision)
     return model.to(device)
 

@@ -58,7 +58,9 @@ class PretrainOptions:
     hidden: int = field(default=256, metadata={"help": "width of the transformer; a multiple of 16", "low": 16})
     layers: int = field(default=4, metadata={"help": "of the transformer", "low": 1})
     heads: int = field(default=4, metadata={"help": "of attention; they divide the width", "low": 1})
-    noise: float = field(default=0.3, metadata={"help": "share of random weights the convolutions start with", "low": 0})
+    noise: float = field(
+        default=0.3, metadata={"help": "share of random weights the convolutions start with", "low": 0}
+    )
     codevectors: int = field(default=64, metadata={"help": "entries of each of the two codebooks", "low": 2})
     dropout: float = field(default=0.1, metadata={"help": "within the transformer", "low": 0})
     steps: int = field(default=1500, metadata={"help": "optimiser steps", "low": 1})

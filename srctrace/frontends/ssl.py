@@ -46,7 +46,7 @@ class SslEncoder(nn.Module):
             model = AutoModel.from_config(AutoConfig.for_model(**description["config"]))
         self.layers: str | int = description["layers"]
         if self.layers not in (LAST, WEIGHTED):
-            model.encoder.layers = model.encoder.layers[: self.layers]
+            model.encoder.layers = model.encoder.layers[: max(1, self.layers)]  # the first tells what it was given
         self.model = model
         self.n_features: int = model.config.hidden_size
         self.n_layers = len(model.encoder.layers) + 1 if self.layers == WEIGHTED else 0
@@ -77,7 +77,7 @@ class SslEncoder(nn.Module):
         elif self.layers == WEIGHTED:
             hidden = torch.stack(output.hidden_states, dim=1)
         else:
-            hidden = output.hidden_states[-1]
+            hidden = output.hidden_states[self.layers]
         return hidden.float().transpose(-1, -2)
 
     def frames(self, samples: int) -> int:
@@ -133,6 +133,10 @@ class SslEncoder(nn.Module):
         for module in self.frozen:
             module.requires_grad_(False)
         self.train(self.training)
+
+    def recompute(self) -> None:
+        """Keep no more than a layer's input for the backward pass, and compute the layer again there."""
+        self.model.activation_checkpointing_enable({"use_reentrant": False})
 
     def train(self, mode: bool = True) -> "SslEncoder":
         super().train(mode)

@@ -30,7 +30,6 @@ from srctrace.frontends.folder import (
 PAGES = "https://huggingface.co"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)  # told apart by the command line
-INSTALL = "SSL front-ends need transformers and huggingface_hub: pip install -e '.[ssl]'"
 BY_HAND = f"{CONFIG} {EXTRACTOR} {CARD} model.safetensors pytorch_model.bin"
 
 
@@ -120,10 +119,6 @@ def _on_hub(checkpoint: str, revision: str, out: Path) -> tuple[Path, str]:
 
 def _fetch(hub: str, revision: str, licence: str, lacks: str) -> Path:
     """Fetch what is needed of a checkpoint, and say before what it is; the folder in the cache."""
-    try:
-        from huggingface_hub import HfApi, errors, snapshot_download  # noqa: PLC0415 - optional
-    except ImportError:
-        raise UserError(INSTALL) from None
     try:
         info = HfApi().model_info(hub, revision=revision, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings}
@@ -227,8 +222,4 @@ def _snapshot(hub: str, commit: str) -> Path:
 
 def _repository(hub: str) -> Path:
     """Where the cache has a checkpoint: `blobs/`, `refs/` and `snapshots/COMMIT/`."""
-    try:
-        from huggingface_hub import constants  # noqa: PLC0415 - optional
-    except ImportError:
-        raise UserError(INSTALL) from None
     return Path(constants.HF_HUB_CACHE) / f"models--{hub.replace('/', '--')}"

@@ -2,7 +2,9 @@
 
 import numpy as np
 import torch
+import transformers
 from safetensors import SafetensorError
+from transformers import AutoFeatureExtractor, AutoModelForAudioXVector
 
 from srctrace.audio import SAMPLE_RATE
 from srctrace.device import prepare
@@ -21,16 +23,9 @@ def load(name: str, device: str, threads: int):
         name: on the Hugging Face hub, or a folder.
 
     Raises:
-        UserError: transformers is not installed; the model is not there, has no x-vector head or other weights than
+        UserError: the model is not there, has no x-vector head or other weights than
             its config says, or listens at another sample rate.
     """
-    try:
-        import transformers  # noqa: PLC0415 - optional
-        from transformers import AutoFeatureExtractor, AutoModelForAudioXVector  # noqa: PLC0415
-    except ImportError:
-        raise UserError(
-            "speakers.model: x-vector models need transformers: pip install -e '.[ssl]', or leave speakers.model empty"
-        ) from None
     try:
         extractor = AutoFeatureExtractor.from_pretrained(name)
         model, found = AutoModelForAudioXVector.from_pretrained(name, use_safetensors=True, output_loading_info=True)
