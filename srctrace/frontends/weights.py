@@ -12,6 +12,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from huggingface_hub import HfApi, constants, errors, snapshot_download
+
 from srctrace.download.verify import digest_of
 from srctrace.errors import UserError
 from srctrace.files import atomic_path, require_space

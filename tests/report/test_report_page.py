@@ -195,6 +195,6 @@ def test_ssl_front_ends_say_what_they_are(report_of):
     assert "Self-supervised front-ends" in text
     assert (
         "wav2vec2-xls-r-300m facebook/wav2vec2-xls-r-300m at 1a640f32ac3e fine-tuned, recipe ours last layer "
-        "wav2vec2, 24 × 1024 apache-2.0"
+        "wav2vec2, 24 \N{MULTIPLICATION SIGN} 1024 apache-2.0"
     ) in text
     assert "Self-supervised front-ends" not in Page(report_of(SIZES["several"]).html).text
