@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def pack_hidden(
     stored: str = "float16",
     device: str = "cpu",
     threads: int = 1,
-) -> None:
+) -> "Pace":
     """Hidden states of all variants into the store `out`: `(hidden, frames)` each, or `(layers, hidden, frames)`.
 
     What they take on the disk is said before they are computed, and how fast it went in the end.
@@ -76,12 +77,26 @@ def pack_hidden(
             "hop_length": encoder.hop_length,
         },
     )
-    took, trials = time.monotonic() - began, len(utterances) * n_variants
-    print(
-        f"{out}: {trials} trials in {took:.1f} s: {trials / took:.1f} trials/s, "
-        f"{trials * samples / SAMPLE_RATE / took:.0f} times real time; {clock.seconds() / took:.0%} of it in the model",
-        file=sys.stderr,
-    )
+    trials = len(utterances) * n_variants
+    pace = Pace(trials, trials * samples / SAMPLE_RATE, time.monotonic() - began, clock.seconds())
+    print(f"{out}: {pace}", file=sys.stderr)
+    return pace
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast an extraction went, from the first batch to the last file. Times in seconds."""
+
+    trials: int
+    audio: float
+    took: float
+    in_model: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.trials} trials in {self.took:.1f} s: {self.trials / self.took:.1f} trials/s, "
+            f"{self.audio / self.took:.0f} times real time; {self.in_model / self.took:.0%} of it in the model"
+        )
 
 
 def _hidden_states(

@@ -12,7 +12,6 @@ that was not (on the same machine, with the same number of threads).
 import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -34,7 +33,7 @@ from srctrace import provenance
 from srctrace.audio import SAMPLE_RATE
 from srctrace.device import prepare
 from srctrace.errors import UserError
-from srctrace.files import atomic_path
+from srctrace.files import atomic_folder, atomic_path
 from srctrace.protocol import read_split
 from srctrace.rng import address_key, generator
 from srctrace.store import Store, open_store
@@ -74,7 +73,7 @@ class PretrainOptions:
         default=0.1, metadata={"help": "share of the steps in which lr rises; it then falls to 0", "low": 0}
     )
     mask_prob: float = field(
-        default=0.65, metadata={"help": "length of all masked spans together over that of the stretch", "low": 0}
+        default=0.65, metadata={"help": "length of all masked spans together over that of the stretch", "low": 0.01}
     )
     mask_length: int = field(default=10, metadata={"help": "frames of 20 ms in a masked span", "low": 1})
     negatives: int = field(default=50, metadata={"help": "distractors for each masked frame", "low": 1})
@@ -114,8 +113,8 @@ def pretrain(
     """Pretrain on the train rows of `split`, and write the model as a folder that `AutoModel.from_pretrained` reads.
 
     Beside the weights, without the quantiser, are `preprocessor_config.json` and `history.tsv`; the dev rows give its
-    `dev_accuracy`, the share of masked frames that are picked out. No other row's audio is read. `<out>.last-<key>.ckpt`
-    is there while the run lasts, and is taken up by a later run with the same inputs.
+    `dev_accuracy`, the share of masked frames that are picked out. No other row's audio is read.
+    `<out>.last-<key>.ckpt` is there while the run lasts, and is taken up by a later run with the same inputs.
 
     Args:
         waves: stores that `srctrace.waves.pack_waves` wrote, one per language.
@@ -171,22 +170,17 @@ class _Run:
         self.model = Wav2Vec2ForPreTraining(config)
         _start_as_envelopes(self.model, options.noise)
         self.model.to(device)
-        targets = [*self.model.wav2vec2.feature_extractor.parameters(), *self.model.quantizer.parameters()]
-        known = {id(parameter) for parameter in targets}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
-        groups = [{"params": targets, "share": options.target_lr}, {"params": others, "share": 1.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=options.lr, **ADAM)
+        self.optimizer = torch.optim.AdamW(_groups(self.model, options.target_lr), lr=options.lr, **ADAM)
         self.progress = Progress()
         self.interrupted = 0  # the signal that asked to stop
         shortest = min(clip.store.array.shape[1] for part in clips.values() for clip in part)
         self.samples = min(round(options.seconds * SAMPLE_RATE), shortest)
         self.frames = int(self.model._get_feat_extract_output_lengths(self.samples))
-        if self.frames < max(
-            2 * options.mask_length, 3
-        ):  # two spans at least: a masked frame needs others to tell from
+        # Two spans at least: a masked frame is told from other masked ones.
+        if self.frames < max(2 * options.mask_length, 3):
             raise UserError(
-                f"pretraining: a stretch of {self.samples / SAMPLE_RATE:g} s has {self.frames} frames: too few for masks "
-                f"of {options.mask_length} (mask_length): make it longer (seconds)"
+                f"pretraining: a stretch of {self.samples / SAMPLE_RATE:g} s has {self.frames} frames: too few for "
+                f"masks of {options.mask_length} (mask_length): make it longer (seconds)"
             )
         self._resume()
 
@@ -357,6 +351,14 @@ def _config(options: PretrainOptions) -> Wav2Vec2Config:
     )
 
 
+def _groups(model: Wav2Vec2ForPreTraining, share: float) -> list[dict]:
+    """Parameters for the optimiser: those that make the targets, which get a share of the learning rate; the others."""
+    made_by = [*model.wav2vec2.feature_extractor.parameters(), *model.quantizer.parameters()]
+    known = {id(parameter) for parameter in made_by}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [{"params": made_by, "share": share}, {"params": others, "share": 1.0}]
+
+
 @torch.no_grad()
 def _start_as_envelopes(model: Wav2Vec2ForPreTraining, noise: float) -> None:
     """Give the convolutions a start from which the targets can be told from their neighbours.
@@ -374,7 +376,7 @@ def _start_as_envelopes(model: Wav2Vec2ForPreTraining, noise: float) -> None:
     first[:, 0] = filters * 2**0.5 / filters.norm(dim=1, keepdim=True)  # as large as random ones
     for weight in others:
         channels = torch.arange(len(weight))
-        weight *= noise
+        weight.mul_(noise)
         weight[channels, channels % weight.shape[1]] += 1 / weight.shape[2]
 
 
@@ -386,8 +388,8 @@ def _clips(stores: Sequence[Store], split: str | os.PathLike) -> dict[str, list[
         if row["split"] in clips:
             if row["utterance"] not in where:
                 raise UserError(
-                    f"{split}: {row['utterance']!r} is in none of the waves given: give those of {row['language']!r}, or "
-                    "make them again"
+                    f"{split}: {row['utterance']!r} is in none of the waves given: give those of "
+                    f"{row['language']!r}, or make them again"
                 )
             clips[row["split"]].append(Clip(row["utterance"], *where[row["utterance"]]))
     for name, found in clips.items():
@@ -413,28 +415,12 @@ def _accuracy(output, mask: Tensor, negatives: Tensor) -> float:
 @contextmanager
 def _numpy_seeded(*address: str | int) -> Iterator[None]:
     """NumPy's global generator, seeded for an address within the block and as it was after it."""
-    before = np.random.get_state()
-    np.random.seed(address_key(*address) % 2**32)
+    before = np.random.get_state()  # noqa: NPY002 - what transformers draws from
+    np.random.seed(address_key(*address) % 2**32)  # noqa: NPY002
     try:
         yield
     finally:
-        np.random.set_state(before)
-
-
-@contextmanager
-def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it takes the place of `path` if the block succeeds, and goes if not."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _torch_seed(*address: str | int) -> int:
