@@ -27,6 +27,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from srctrace import provenance
 from srctrace.audio import SAMPLE_RATE
+from srctrace.augment import augment
 from srctrace.device import prepare
 from srctrace.features import Utterances
 from srctrace.frontends.frozen import pack_hidden
@@ -62,12 +63,9 @@ def main() -> None:
     device = prepare(arguments.device, arguments.threads)
     torch.use_deterministic_algorithms(False)
     machine = provenance.machine()
-    name = (
-        torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else f"{machine['processor']}, {arguments.threads} threads"
-    )
-    precision = arguments.precision if device.type == "cuda" else "fp32"
+    on_gpu = device.type == "cuda"
+    name = torch.cuda.get_device_name() if on_gpu else f"{machine['processor']}, {arguments.threads} threads"
+    precision = arguments.precision if on_gpu else "fp32"
     lines = [
         "# SSL front-ends",
         "",
@@ -142,8 +140,6 @@ def published_way(utterances: Utterances, record: dict, out: Path, options: SslO
     size = max(1, int(options.batch_seconds / 4 / 2))
 
     def records():
-        from srctrace.augment import augment
-
         for names, audio, plan in utterances.batches(size):
             mixed = augment(audio, plan, utterances.bank).reshape(-1, SAMPLES)
             with torch.inference_mode():
@@ -172,7 +168,8 @@ def fine_tuning(record: dict, folder: Path, arguments: argparse.Namespace, devic
     return [
         *lines,
         "",
-        f"Peak: {peak / 1e12:.2f} TFLOP/s, {'of the data sheet' if device.type == 'cuda' else 'of a large fp32 product here'}.",
+        f"Peak: {peak / 1e12:.2f} TFLOP/s, "
+        + ("of the data sheet." if device.type == "cuda" else "of a large fp32 product on this machine."),
     ]
 
 

@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("srctrace", "torch", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "snakemake")
+PACKAGES = ("srctrace", "torch", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "snakemake", "transformers")
 
 
 def versions() -> dict[str, str]:
