@@ -228,7 +228,7 @@ def _matched(config: Mapping, name: str, train: Condition) -> str:
             return name
         given = {"matched": catalogue.MATCHED[name], "mixed": catalogue.MIXED[name]}
     if len(train.languages) > 1:
-        if not given["mixed"]:
+        if not given.get("mixed"):
             raise ConfigError(f"frontends.{name}.mixed: missing: {train.name} is of several languages")
         return given["mixed"]
     language = train.languages[0]

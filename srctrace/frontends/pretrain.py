@@ -3,7 +3,7 @@
 So that a self-supervised front-end can be run where no published weights can be had. The objective is that of the paper
 as `transformers` has it: spans of the latent frames are masked, and for each masked frame the transformer picks the
 quantised latent that stood there among others of the same stretch; a second term keeps the codebook in use. The network
-is laid out as XLS-R is, with the same convolutions' widths and strides (50 frames a second), and fewer channels.
+is laid out as XLS-R is, with the same kernels and strides (50 frames a second), and fewer channels.
 
 Every draw is addressed by (seed, step), so a run that was interrupted goes on to the same weights, bit for bit, as one
 that was not (on the same machine, with the same number of threads).
@@ -44,8 +44,8 @@ MEANS = ("loss", "contrastive", "diversity", "accuracy", "perplexity")
 HISTORY = ("step", *MEANS, "dev_accuracy", "lr")
 SAVE_SECONDS = 600  # the state is saved so often, beside when a signal comes
 
-GUMBEL = (2.0, 0.5)  # temperature of the quantiser, from the first step to the last, as in the paper
-ADAM = {"betas": (0.9, 0.98), "eps": 1e-6, "weight_decay": 0.01}  # as in the paper
+GUMBEL = (2.0, 0.5)  # temperature of the quantiser, from the first step to the last: the paper's
+ADAM = {"betas": (0.9, 0.98), "eps": 1e-6, "weight_decay": 0.01}  # as in the authors' code
 DEV_BATCH = 16  # fixed: masks and negatives of the dev stretches are drawn for a batch
 
 
@@ -61,13 +61,13 @@ class PretrainOptions:
         default=0.3, metadata={"help": "share of random weights the convolutions start with", "low": 0}
     )
     codevectors: int = field(default=64, metadata={"help": "entries of each of the two codebooks", "low": 2})
-    dropout: float = field(default=0.1, metadata={"help": "within the transformer", "low": 0})
+    dropout: float = field(default=0.0, metadata={"help": "within the transformer", "low": 0})
     steps: int = field(default=1500, metadata={"help": "optimiser steps", "low": 1})
-    batch_size: int = field(default=16, metadata={"help": "stretches in a step", "low": 1})
+    batch_size: int = field(default=8, metadata={"help": "stretches in a step", "low": 1})
     seconds: float = field(default=2.0, metadata={"help": "length of a stretch", "low": 0.1})
     lr: float = field(default=1e-3, metadata={"help": "highest learning rate of AdamW", "low": 1e-9})
     target_lr: float = field(
-        default=0.1, metadata={"help": "share of lr for what makes the targets: convolutions and codebooks", "low": 0}
+        default=0.3, metadata={"help": "share of lr for what makes the targets: convolutions and codebooks", "low": 0}
     )
     warm_up: float = field(
         default=0.1, metadata={"help": "share of the steps in which lr rises; it then falls to 0", "low": 0}
@@ -75,10 +75,10 @@ class PretrainOptions:
     mask_prob: float = field(
         default=0.65, metadata={"help": "length of all masked spans together over that of the stretch", "low": 0.01}
     )
-    mask_length: int = field(default=10, metadata={"help": "frames of 20 ms in a masked span", "low": 1})
+    mask_length: int = field(default=5, metadata={"help": "frames of 20 ms in a masked span", "low": 1})
     negatives: int = field(default=50, metadata={"help": "distractors for each masked frame", "low": 1})
     diversity: float = field(default=0.1, metadata={"help": "weight of the codebook's diversity loss", "low": 0})
-    dev_stretches: int = field(default=256, metadata={"help": "at most so many for the dev accuracy", "low": 1})
+    dev_stretches: int = field(default=128, metadata={"help": "at most so many for the dev accuracy", "low": 1})
     report_every: int = field(default=100, metadata={"help": "steps between rows of history.tsv", "low": 1})
 
 
@@ -191,8 +191,9 @@ class _Run:
         try:
             while state.step < self.options.steps:
                 figures = self._step()
+                shown = {name: f"{figures[name]:.3g}" for name in ("loss", "accuracy", "perplexity")}
+                bar.set_postfix(shown, refresh=False)
                 bar.update()
-                bar.set_postfix({name: f"{figures[name]:.3g}" for name in ("loss", "accuracy", "perplexity")})
                 if self.interrupted or time.monotonic() - saved > SAVE_SECONDS:
                     saved = time.monotonic()
                     self._save()
@@ -321,6 +322,8 @@ def _config(options: PretrainOptions) -> Wav2Vec2Config:
     Raises:
         UserError: sizes do not go together.
     """
+    if options.dropout >= 1:
+        raise UserError(f"pretraining: dropout is a share below 1, not {options.dropout:g}")
     if options.channels % 8 or options.hidden % 16 or options.hidden % options.heads:
         raise UserError(
             f"pretraining: channels ({options.channels}) must be a multiple of 8, hidden ({options.hidden}) one of 16 "
@@ -400,7 +403,10 @@ def _clips(stores: Sequence[Store], split: str | os.PathLike) -> dict[str, list[
 
 
 def _accuracy(output, mask: Tensor, negatives: Tensor) -> float:
-    """Share of masked frames whose own quantised latent is nearer than every other one among the negatives."""
+    """Share of masked frames whose own quantised latent is nearer than every other one among the negatives.
+
+    By chance it is one over the number of different codes among them, and so more where few codes are in use.
+    """
     with torch.no_grad():
         targets = functional.normalize(output.projected_quantized_states, dim=-1).flatten(0, 1)
         places = negatives[mask].long()  # (masked, negatives), into the flattened batch

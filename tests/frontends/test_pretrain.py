@@ -1,16 +1,16 @@
 """Pretraining: what it reads, what it writes, that it repeats and resumes, and that it learns."""
 
+import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoFeatureExtractor, AutoModel
+from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2ForPreTraining
 
+from srctrace.cli import main
 from srctrace.errors import UserError
-from srctrace.frontends.pretrain import PretrainOptions, pretrain
+from srctrace.frontends.pretrain import PretrainOptions, _config, _Run, _start_as_envelopes, pretrain
 from srctrace.protocol import COLUMNS
 from srctrace.store import Store, write_store
 from srctrace.tables import read_table, write_table
@@ -114,35 +114,39 @@ def test_same_seed_same_bytes(data):
     assert contents(data / "one") == contents(data / "three")
 
 
-def test_goes_on_where_it_was_stopped(data):
-    options = PretrainOptions(**SMALL, steps=400, batch_size=4, seconds=0.5, report_every=100)
-    whole = fit(data, "whole", options)
-    command = [
-        *(
-            sys.executable,
-            "-m",
-            "srctrace",
-            "pretrain",
-            "--waves",
-            data / "waves" / "de.npy",
-            data / "waves" / "en.npy",
-        ),
-        *("--split", data / "split.tsv", "--out", data / "model", "--seed", "1", "--device", "cpu"),
-        *(f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()),
-        *("--steps=400", "--batch-size=4", "--seconds=0.5", "--report-every=100"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    seen = ""
-    while " 5/400" not in seen and process.poll() is None:
-        seen += process.stderr.read(1)
-    process.send_signal(signal.SIGTERM)
-    process.stderr.read()
-    assert process.wait() == 128 + signal.SIGTERM
-    (state,) = data.glob("model.last-*.ckpt")
-    assert 0 < torch.load(state)["progress"]["step"] < 400
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_ends_with_the_same_bytes(data, monkeypatch, capsys, number):
+    whole = fit(data, "whole")
+    step = _Run._step
+
+    def interrupted(run):
+        if run.progress.step == 3:
+            os.kill(os.getpid(), number)
+        return step(run)
+
+    monkeypatch.setattr(_Run, "_step", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        fit(data)
+    assert stopped.value.code == 128 + number
     assert not (data / "model").exists()
-    assert fit(data, "model", options) == whole
-    assert not state.exists()
+    assert len(list(data.glob("model.last-*.ckpt"))) == 1
+    monkeypatch.undo()
+    assert fit(data) == whole
+    assert "resuming after step 4" in capsys.readouterr().err
+    assert not list(data.glob("model.last-*"))
+
+
+def test_the_command(data):
+    flags = {**SMALL, "steps": 6, "batch_size": 4, "seconds": 0.5, "report_every": 3}
+    status = main(
+        [
+            *("pretrain", "--waves", str(data / "waves" / "de.npy"), str(data / "waves" / "en.npy")),
+            *("--split", str(data / "split.tsv"), "--out", str(data / "called"), "--seed", "1", "--device", "cpu"),
+            *(f"--{name.replace('_', '-')}={value}" for name, value in flags.items()),
+        ]
+    )
+    assert status == 0
+    assert contents(data / "called") == fit(data)
 
 
 def test_a_damaged_state_is_not_taken_up(data, monkeypatch):
@@ -159,9 +163,31 @@ def test_a_damaged_state_is_not_taken_up(data, monkeypatch):
 
 
 def test_it_learns(data):
-    fit(data, options=PretrainOptions(**SMALL, steps=150, batch_size=8, seconds=0.5, report_every=50, lr=3e-3))
-    for row in read_table(data / "model" / "history.tsv", []):
-        print(row)
+    recipe = {"steps": 300, "batch_size": 8, "report_every": 50, "lr": 1e-2, "target_lr": 0.1, "noise": 0.0}
+    fit(data, options=PretrainOptions(**SMALL, **recipe, seconds=0.5, dropout=0.0))
+    last = read_table(data / "model" / "history.tsv", ["contrastive", "accuracy", "perplexity"])[-1]
+    # A codebook of one entry would have no loss either.
+    assert float(last["perplexity"]) > 5
+    assert float(last["contrastive"]) < 0.9 * np.log(1 + SMALL["negatives"])
+    assert float(last["accuracy"]) > 0.25
+
+
+def test_the_latents_start_as_envelopes():
+    """Latents of neighbouring frames have something in common: without that there is nothing to predict."""
+    rng = np.random.default_rng(0)
+    wave = torch.from_numpy(np.stack([tones(rng) for _ in range(4)]) / 8000).float()
+
+    def likeness(noise: float) -> float:
+        torch.manual_seed(0)
+        model = Wav2Vec2ForPreTraining(_config(PretrainOptions(channels=64)))
+        if noise < 1:
+            _start_as_envelopes(model, noise)
+        with torch.inference_mode():
+            latents = model.wav2vec2.feature_extractor(wave)  # (batch, channels, frames)
+        latents = latents - latents.mean(dim=(0, 2), keepdim=True)
+        return torch.cosine_similarity(latents[..., 1:], latents[..., :-1], dim=1).mean().item()
+
+    assert likeness(0.3) > 2 * abs(likeness(1.0)), (likeness(0.3), likeness(1.0))
 
 
 @pytest.mark.parametrize(

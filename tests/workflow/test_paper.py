@@ -63,8 +63,17 @@ def paper_config() -> dict:
 
 def tiny_config() -> dict:
     config = paper_config()
-    config["systems"] = ["lfcc-resnet18"]
-    config["backends"] = {"resnet18": {"width": 4}}
+    config["systems"] = ["lfcc-resnet18", "tiny-matched-aasist"]
+    tiny = "data/checkpoints/tiny-wav2vec2"
+    config["frontends"] = {
+        "tiny": tiny,
+        "tiny-frozen": {"checkpoint": tiny, "mode": "frozen", "layers": 1},
+        "tiny-matched": {"matched": dict.fromkeys(SPOKEN, "tiny-frozen"), "mixed": "tiny"},
+    }
+    config["backends"] = {
+        "resnet18": {"width": 4},
+        "aasist": {"channels": [4], "time_pools": 1, "attention": 4, "graph": 4, "stack": 4},
+    }
     config["train"] |= {"epochs": 1, "crop_seconds": 0.5, "variants": ["clean"]}
     config["variants"] = ["clean", "noise", "reverb"]
     config["corpus"]["languages"] = list(SPOKEN)
@@ -81,9 +90,11 @@ def test_the_paper_s_grid_plans(released, tmp_path):
     done = run.snakemake("--dry-run")
     assert done.returncode == 0, done.stdout[-3000:]
     counts = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)}
-    assert counts["train"] == 3 * (6 + 3 + 6)
-    assert counts["score_mono"] == counts["measure_mono"] == 3 * 6
-    assert sum(count for name, count in counts.items() if name.startswith("score_without")) == 3 * 6
+    assert counts["train"] == 11 * (6 + 3 + 6)
+    assert counts["score_mono"] == counts["measure_mono"] == 11 * 6
+    assert sum(count for name, count in counts.items() if name.startswith("score_without")) == 11 * 6
+    assert counts["fetch_checkpoint"] == 8
+    assert "extract_hidden" not in counts
 
 
 @pytest.mark.timeout(900)
