@@ -59,6 +59,33 @@ rule make_checkpoint:
         "srctrace make-checkpoint {wildcards.architecture} --out {output} 2> {log}"
 
 
+# Runs if a front-end names its output as its checkpoint, and else not.
+rule pretrain:
+    input:
+        waves=expand(f"{WAVES}/{{language}}.npy", language=LANGUAGES),
+        waves_index=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
+        split=f"results/{CORPUS['name']}/split.tsv",
+    output:
+        directory(f"results/{CORPUS['name']}/pretrained"),
+    log:
+        "results/logs/pretrain.log",
+    benchmark:
+        "results/benchmarks/pretrain/all.tsv"
+    container:
+        config["containers"]["model"]
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+        gpu=1 if GPUS else 0,
+    params:
+        options=flags(config["pretrain"]),
+        device=config["device"],
+    shell:
+        "srctrace pretrain --waves {input.waves} --split {input.split} {params.options} --device {params.device}"
+        " --threads {threads} --out {output} 2> {log}"
+
+
 rule extract_hidden:
     input:
         checkpoint=f"{CHECKPOINTS}/{{frontend}}.json",
@@ -71,12 +98,12 @@ rule extract_hidden:
         array=f"{FEATURES}/{{frontend}}/{{language}}.npy",
         index=f"{FEATURES}/{{frontend}}/{{language}}.tsv",
         made=f"{FEATURES}/{{frontend}}/{{language}}.json",
-    wildcard_constraints:
-        frontend="|".join(map(re.escape, FROZEN)) or "none",
     log:
         "results/logs/extract_hidden/{frontend}/{language}.log",
     benchmark:
         "results/benchmarks/extract_hidden/{frontend}-{language}.tsv"
+    wildcard_constraints:
+        frontend="|".join(map(re.escape, FROZEN)) or "none",
     container:
         config["containers"]["model"]
     threads: 1

@@ -11,7 +11,9 @@ def checkpoint_flags(system, train):
     """The same as flags, with the layers that are used."""
     path = checkpoint_of(system, train)
     frontend = grid.frontend_of(config, system, CONDITIONS[train])
-    return flags({"checkpoint": path, "layers": frontend.layers, "precision": config["ssl"]["precision"]} if path else {})
+    return flags(
+        {"checkpoint": path, "layers": frontend.layers, "precision": config["ssl"]["precision"]} if path else {}
+    )
 
 
 rule train:
@@ -41,9 +43,7 @@ rule train:
         checkpoint=lambda wildcards: checkpoint_flags(wildcards.system, wildcards.train),
         folder=parent_of_output,
         sizes=sizes_of,
-        options=lambda wildcards: flags(
-            grid.training_of(config, wildcards.system, CONDITIONS[wildcards.train])
-        ),
+        options=lambda wildcards: flags(grid.training_of(config, wildcards.system, CONDITIONS[wildcards.train])),
         device=config["device"],
     shell:
         "srctrace train {params.inputs} {params.checkpoint} --split {input.split} --system {wildcards.system}"
