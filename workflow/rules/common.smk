@@ -113,6 +113,27 @@ def input_flags(system, train):
     return f"--features {FEATURES}/{frontend.name if frontend else grid.LFCC}"
 
 
+def checkpoint_of(system, train):
+    """The checkpoint that a model begins with, if its front-end is trained too."""
+    frontend = grid.frontend_of(config, system, CONDITIONS[train])
+    return f"{CHECKPOINTS}/{frontend.name}.json" if frontend and frontend.mode == grid.FINE_TUNED else None
+
+
+def checkpoint_flags(system, train):
+    """The same as flags, with the layers that are used."""
+    path = checkpoint_of(system, train)
+    frontend = grid.frontend_of(config, system, CONDITIONS[train])
+    return flags(
+        {"checkpoint": path, "layers": frontend.layers, "precision": config["ssl"]["precision"]} if path else {}
+    )
+
+
+def folder_of(frontend):
+    """The folder of a front-end's checkpoint, which another rule may make; none if it comes from the hub."""
+    place = SSL[frontend].checkpoint
+    return [] if catalogue.is_hub_name(place) else place
+
+
 def is_large(system):
     """Whether a system's models have an SSL model in them: memory and time are another matter."""
     name, _ = grid.split_system(system)

@@ -14,8 +14,8 @@ for tests in dict.fromkeys(TESTS.values()):
         input:
             model=multiext(f"{MODEL}/model", ".safetensors", ".json"),
             # a file for each: thousands of jobs plan twice as fast
-            stores=lambda wildcards, tests=tests: inputs_of(
-                wildcards.system, wildcards.train, languages_of(tests), [".npy"]
+            stores=lambda wildcards, languages=languages_of(tests): inputs_of(
+                wildcards.system, wildcards.train, languages, [".npy"]
             ),
             splits=splits_of(tests),
         output:

@@ -1,12 +1,6 @@
 # Checkpoints of SSL front-ends: fetched, made or pretrained; and the hidden states of those that are frozen.
 
 
-def folder_of(frontend):
-    """The folder of a front-end's checkpoint, which another rule may make; none if it comes from the hub."""
-    place = SSL[frontend].checkpoint
-    return [] if catalogue.is_hub_name(place) else place
-
-
 # snakemake --cores all fetch_weights: all that the run needs of the hub, for a machine without internet.
 rule fetch_weights:
     input:

@@ -1,21 +1,6 @@
 # One model per (system, train condition, seed).
 
 
-def checkpoint_of(system, train):
-    """The checkpoint that a model begins with, if its front-end is trained too."""
-    frontend = grid.frontend_of(config, system, CONDITIONS[train])
-    return f"{CHECKPOINTS}/{frontend.name}.json" if frontend and frontend.mode == grid.FINE_TUNED else None
-
-
-def checkpoint_flags(system, train):
-    """The same as flags, with the layers that are used."""
-    path = checkpoint_of(system, train)
-    frontend = grid.frontend_of(config, system, CONDITIONS[train])
-    return flags(
-        {"checkpoint": path, "layers": frontend.layers, "precision": config["ssl"]["precision"]} if path else {}
-    )
-
-
 rule train:
     input:
         stores=lambda wildcards: inputs_of(
