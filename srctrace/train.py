@@ -7,7 +7,6 @@ for bit, as one that was not (on the same machine, with the same number of threa
 import hashlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,18 +23,17 @@ from srctrace import provenance
 from srctrace.checkpoint import Description, build, save_checkpoint
 from srctrace.device import memory_advice, prepare
 from srctrace.errors import UserError
-from srctrace.files import atomic_path
 from srctrace.frontends.options import SslOptions
 from srctrace.grid import VARIANTS, split_system
 from srctrace.metrics import macro_f1
 from srctrace.model import SourceTracer
 from srctrace.protocol import read_split
+from srctrace.resume import SAVE_SECONDS, Interruption, interruptible, load_state, save_state
 from srctrace.rng import address_key, generator
 from srctrace.tables import write_table
 from srctrace.trials import OpenInputs, Trial, ahead, batches, cropped, find_trials
 
 HISTORY = ("epoch", "train_loss", "dev_loss", "dev_macro_f1", "lr", "seconds")
-SAVE_SECONDS = 600  # a long epoch is saved in between too
 STATISTICS_TRIALS = 256  # that SSL features are standardised by
 
 
@@ -218,12 +216,10 @@ class _Run:
         # Batch-norm cannot do with a batch of one.
         self.steps = max(1, min(-(-len(trials["train"]) // options.batch_size), len(trials["train"]) // 2))
         self.progress = Progress()
-        self.interrupted = 0  # the signal that asked to stop
         if not self._resume():
             self.model.fit_standardisation(*_statistics(model, trials["train"], options.batch_size, device))
 
     def train(self) -> None:
-        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         bar = tqdm(
             desc="train",
             unit="utterance",
@@ -231,16 +227,12 @@ class _Run:
             initial=self.progress.epoch * len(self.trials["train"]),
             mininterval=1,
         )
-        try:
+        with bar, interruptible() as interruption:
             while self.progress.epoch < self.options.epochs:
-                self._epoch(bar)
+                self._epoch(bar, interruption)
                 self._save()
-        finally:
-            bar.close()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
-    def _epoch(self, bar: tqdm) -> None:
+    def _epoch(self, bar: tqdm, interruption: Interruption) -> None:
         state = self.progress
         number = state.epoch + 1
         began = saved = time.monotonic()
@@ -255,11 +247,10 @@ class _Run:
             state.loss_sum += loss * len(targets)
             bar.update(len(targets))
             bar.set_postfix(epoch=number, loss=f"{loss:.3f}", dev_f1=_last(state.history, "dev_macro_f1"))
-            if self.interrupted or time.monotonic() - saved > SAVE_SECONDS:
+            if interruption.number or time.monotonic() - saved > SAVE_SECONDS:
                 saved = time.monotonic()
                 self._save()
-            if self.interrupted:
-                raise SystemExit(128 + self.interrupted)
+            interruption.heed()
         dev_loss, dev_f1 = evaluate(self.model, self.trials["dev"], self.options.batch_size, self.device)
         score = [-dev_loss] if self.options.select == "loss" else [dev_f1, -dev_loss]
         state.history.append(
@@ -325,31 +316,17 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=False):
             group["lr"] = rate * factor
 
-    def _on_signal(self, number: int, _: object) -> None:
-        self.interrupted = number
-
     def _save(self) -> None:
-        content = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "progress": asdict(self.progress),
-        }
-        with atomic_path(self.last) as temporary, temporary.open("wb") as file:
-            torch.save(content, file)
+        state = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "scaler")}
+        save_state(self.last, state | {"progress": asdict(self.progress)})
 
     def _resume(self) -> bool:
-        try:
-            content = torch.load(self.last, weights_only=True, map_location=self.device)
-        except FileNotFoundError:
+        state = load_state(self.last, self.device)
+        if state is None:
             return False
-        except Exception as error:  # whatever is wrong with it, it is only a saving of time
-            tqdm.write(f"{self.last}: damaged ({error}): training from the start", file=sys.stderr)
-            return False
-        self.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.scaler.load_state_dict(content["scaler"])
-        self.progress = Progress(**content["progress"])
+        for name in ("model", "optimizer", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+        self.progress = Progress(**state["progress"])
         tqdm.write(f"resuming in epoch {self.progress.epoch + 1}, step {self.progress.step}", file=sys.stderr)
         return True
 

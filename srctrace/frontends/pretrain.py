@@ -12,7 +12,6 @@ that was not (on the same machine, with the same number of threads).
 import hashlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,15 +25,15 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForPreTraining
-from transformers import __version__ as transformers_version
 from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices, _sample_negative_indices
 
 from srctrace import provenance
 from srctrace.audio import SAMPLE_RATE
 from srctrace.device import prepare
 from srctrace.errors import UserError
-from srctrace.files import atomic_folder, atomic_path
+from srctrace.files import atomic_folder
 from srctrace.protocol import read_split
+from srctrace.resume import SAVE_SECONDS, interruptible, load_state, save_state
 from srctrace.rng import address_key, generator
 from srctrace.store import Store, open_store
 from srctrace.tables import write_table
@@ -42,7 +41,6 @@ from srctrace.tables import write_table
 MEANS = ("loss", "contrastive", "diversity", "accuracy", "perplexity")
 """What a row of the history has the mean of, over the steps since the row before."""
 HISTORY = ("step", *MEANS, "dev_accuracy", "lr")
-SAVE_SECONDS = 600  # the state is saved so often, beside when a signal comes
 
 GUMBEL = (2.0, 0.5)  # temperature of the quantiser, from the first step to the last: the paper's
 ADAM = {"betas": (0.9, 0.98), "eps": 1e-6, "weight_decay": 0.01}  # as in the authors' code
@@ -62,7 +60,7 @@ class PretrainOptions:
     )
     codevectors: int = field(default=64, metadata={"help": "entries of each of the two codebooks", "low": 2})
     dropout: float = field(default=0.0, metadata={"help": "within the transformer", "low": 0})
-    steps: int = field(default=1500, metadata={"help": "optimiser steps", "low": 1})
+    steps: int = field(default=1500, metadata={"help": "optimiser steps; 0: as it begins", "low": 0})
     batch_size: int = field(default=8, metadata={"help": "stretches in a step", "low": 1})
     seconds: float = field(default=2.0, metadata={"help": "length of a stretch", "low": 0.1})
     lr: float = field(default=1e-3, metadata={"help": "highest learning rate of AdamW", "low": 1e-9})
@@ -136,7 +134,7 @@ def pretrain(
         "device": device.type,
         "split_sha256": provenance.sha256(split),
         "waves_crc32": [[row["crc32"] for row in store.rows] for store in stores],
-        "versions": {**provenance.versions(), "transformers": transformers_version},
+        "versions": provenance.versions(),
     }
     key = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:12]
     run = _Run(config, options, clips, seed, out.with_name(f"{out.name}.last-{key}.ckpt"), device)
@@ -172,7 +170,6 @@ class _Run:
         self.model.to(device)
         self.optimizer = torch.optim.AdamW(_groups(self.model, options.target_lr), lr=options.lr, **ADAM)
         self.progress = Progress()
-        self.interrupted = 0  # the signal that asked to stop
         shortest = min(clip.store.array.shape[1] for part in clips.values() for clip in part)
         self.samples = min(round(options.seconds * SAMPLE_RATE), shortest)
         self.frames = int(self.model._get_feat_extract_output_lengths(self.samples))
@@ -185,24 +182,18 @@ class _Run:
         self._resume()
 
     def train(self) -> None:
-        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         state, saved = self.progress, time.monotonic()
         bar = tqdm(desc="pretrain", unit="step", total=self.options.steps, initial=state.step, mininterval=1)
-        try:
+        with bar, interruptible() as interruption:
             while state.step < self.options.steps:
                 figures = self._step()
                 shown = {name: f"{figures[name]:.3g}" for name in ("loss", "accuracy", "perplexity")}
                 bar.set_postfix(shown, refresh=False)
                 bar.update()
-                if self.interrupted or time.monotonic() - saved > SAVE_SECONDS:
+                if interruption.number or time.monotonic() - saved > SAVE_SECONDS:
                     saved = time.monotonic()
                     self._save()
-                if self.interrupted:
-                    raise SystemExit(128 + self.interrupted)
-        finally:
-            bar.close()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+                interruption.heed()
 
     def _step(self) -> dict[str, float]:
         """One step of the optimiser; its figures, which are `MEANS`."""
@@ -290,29 +281,17 @@ class _Run:
             return done / warm_up
         return (self.options.steps + 1 - done) / (self.options.steps + 1 - warm_up)
 
-    def _on_signal(self, number: int, _: object) -> None:
-        self.interrupted = number
-
     def _save(self) -> None:
-        content = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "progress": asdict(self.progress),
-        }
-        with atomic_path(self.last) as temporary, temporary.open("wb") as file:
-            torch.save(content, file)
+        state = {name: getattr(self, name).state_dict() for name in ("model", "optimizer")}
+        save_state(self.last, state | {"progress": asdict(self.progress)})
 
     def _resume(self) -> None:
-        try:
-            content = torch.load(self.last, weights_only=True, map_location=self.device)
-        except FileNotFoundError:
+        state = load_state(self.last, self.device)
+        if state is None:
             return
-        except Exception as error:  # whatever is wrong with it, it is only a saving of time
-            tqdm.write(f"{self.last}: damaged ({error}): pretraining from the start", file=sys.stderr)
-            return
-        self.model.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.progress = Progress(**content["progress"])
+        for name in ("model", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.progress = Progress(**state["progress"])
         tqdm.write(f"resuming after step {self.progress.step}", file=sys.stderr)
 
 

@@ -53,18 +53,21 @@ rule make_checkpoint:
         "srctrace make-checkpoint {wildcards.architecture} --out {output} 2> {log}"
 
 
-# Runs if a front-end names its output as its checkpoint, and else not.
+# Runs if a front-end names its output as its checkpoint, and else not. What it begins with can be had too, to see what
+# pretraining does.
 rule pretrain:
     input:
         waves=expand(f"{WAVES}/{{language}}.npy", language=LANGUAGES),
         waves_index=expand(f"{WAVES}/{{language}}.tsv", language=LANGUAGES),
         split=f"results/{CORPUS['name']}/split.tsv",
     output:
-        directory(f"results/{CORPUS['name']}/pretrained"),
+        directory(f"results/{CORPUS['name']}/{{state}}"),
     log:
-        "results/logs/pretrain.log",
+        "results/logs/pretrain/{state}.log",
     benchmark:
-        "results/benchmarks/pretrain/all.tsv"
+        "results/benchmarks/pretrain/{state}.tsv"
+    wildcard_constraints:
+        state="pretrained|untrained",
     container:
         config["containers"]["model"]
     threads: 2
@@ -73,7 +76,7 @@ rule pretrain:
         runtime=1440,
         gpu=1 if GPUS else 0,
     params:
-        options=flags(config["pretrain"]),
+        options=lambda wildcards: flags(config["pretrain"] | ({"steps": 0} if wildcards.state == "untrained" else {})),
         device=config["device"],
     shell:
         "srctrace pretrain --waves {input.waves} --split {input.split} {params.options} --device {params.device}"
