@@ -61,7 +61,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="on a CPU")
     arguments = parser.parse_args()
     device = prepare(arguments.device, arguments.threads)
-    torch.use_deterministic_algorithms(False)
     machine = provenance.machine()
     on_gpu = device.type == "cuda"
     name = torch.cuda.get_device_name() if on_gpu else f"{machine['processor']}, {arguments.threads} threads"
