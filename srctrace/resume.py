@@ -54,10 +54,10 @@ def save_state(path: str | os.PathLike, state: Mapping) -> None:
         torch.save(dict(state), file)
 
 
-def load_state(path: str | os.PathLike, device: torch.device) -> dict | None:
-    """What `save_state` wrote; none if there is nothing, or, with a word about it, nothing that can be used."""
+def load_state(path: str | os.PathLike) -> dict | None:
+    """What `save_state` wrote, in the machine's own memory; none if there is nothing, or, with a word about it, nothing that can be used."""
     try:
-        return torch.load(Path(path), weights_only=True, map_location=device)
+        return torch.load(Path(path), weights_only=True, map_location="cpu")
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever is wrong with it, it is only a saving of time

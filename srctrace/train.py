@@ -321,7 +321,7 @@ class _Run:
         save_state(self.last, state | {"progress": asdict(self.progress)})
 
     def _resume(self) -> bool:
-        state = load_state(self.last, self.device)
+        state = load_state(self.last)
         if state is None:
             return False
         for name in ("model", "optimizer", "scaler"):

@@ -286,7 +286,7 @@ class _Run:
         save_state(self.last, state | {"progress": asdict(self.progress)})
 
     def _resume(self) -> None:
-        state = load_state(self.last, self.device)
+        state = load_state(self.last)
         if state is None:
             return
         for name in ("model", "optimizer"):
