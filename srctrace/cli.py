@@ -196,8 +196,7 @@ def _embed_speakers(parser: argparse.ArgumentParser):
 
     parser.add_argument("--waves", type=Path, required=True)
     parser.add_argument("--model", default="", help="name or path of an x-vector model; empty: statistics of LFCCs")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
-    parser.add_argument("--threads", type=at_least(int, 1), default=1)
+    _add_device(parser)
     parser.add_argument("--out", type=Path, required=True)
     return lambda arguments: embed_waves(
         arguments.waves, arguments.out, arguments.model, arguments.device, arguments.threads
@@ -376,8 +375,7 @@ def _pretrain(parser: argparse.ArgumentParser):
     parser.add_argument("--waves", type=Path, nargs="+", required=True, help="stores of decoded audio (.npy)")
     parser.add_argument("--split", type=Path, required=True, help="the corpus's split table")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
-    parser.add_argument("--threads", type=at_least(int, 1), default=1)
+    _add_device(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     add_flags(parser, PretrainOptions)
     return lambda arguments: pretrain(

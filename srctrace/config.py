@@ -73,7 +73,7 @@ def _read_numbers(value: object, schema: Mapping) -> object:
     if isinstance(value, list):
         return [_read_numbers(item, schema.get("items", {})) for item in value]
     kinds = schema.get("type", "string")
-    if isinstance(value, str) and "string" not in kinds:
+    if isinstance(value, str) and ("string" not in kinds or ("integer" in kinds and value.isdecimal())):
         try:
             return yaml.safe_load(value)
         except yaml.YAMLError:

@@ -8,6 +8,8 @@ import torch
 
 from srctrace.errors import UserError
 
+WORDS_FOR_TOO_LITTLE = ("can't allocate memory", "ALLOC_FAILED")  # in errors of torch and of NVIDIA's libraries
+
 
 def prepare(name: str, threads: int) -> torch.device:
     """The device for `auto`, `cpu` or `cuda`, with `threads` CPU threads and deterministic kernels.
@@ -22,6 +24,7 @@ def prepare(name: str, threads: int) -> torch.device:
     device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
     # On a GPU an operation without a deterministic kernel is worth a warning, not the loss of a run.
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it writes all memory once more, for wrong code
     return device
 
 
@@ -35,9 +38,8 @@ def memory_advice(advice: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        needed = str(error).partition(".")[0]
-        raise UserError(f"out of GPU memory ({needed}): {advice}") from None
+        raise UserError(f"out of GPU memory ({str(error).partition(' GPU ')[0]}): {advice}") from None
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+        if isinstance(error, RuntimeError) and not any(word in str(error) for word in WORDS_FOR_TOO_LITTLE):
             raise
         raise UserError(f"out of memory ({str(error).rpartition(': ')[2] or 'of the machine'}): {advice}") from None

@@ -223,10 +223,15 @@ def ssl_frontends(config: Mapping) -> dict[str, SslFrontend]:
 def _matched(config: Mapping, name: str, train: Condition) -> str:
     """The name of the front-end that `name` stands for where models are trained on `train`."""
     given = config["frontends"].get(name, {})
+    if not isinstance(given, str) and len({"matched", "checkpoint"} & given.keys()) == 2:
+        raise ConfigError(f"frontends.{name}: has a checkpoint or is matched, not both")
     if isinstance(given, str) or "matched" not in given:
         if name not in catalogue.MATCHED or name in config["frontends"]:
             return name
         given = {"matched": catalogue.MATCHED[name], "mixed": catalogue.MIXED[name]}
+    others = given.keys() - {"matched", "mixed"}
+    if others:
+        raise ConfigError(f"frontends.{name}: {', '.join(sorted(others))} is said of the front-ends that it stands for")
     if len(train.languages) > 1:
         if not given.get("mixed"):
             raise ConfigError(f"frontends.{name}.mixed: missing: {train.name} is of several languages")
@@ -238,17 +243,19 @@ def _matched(config: Mapping, name: str, train: Condition) -> str:
 
 
 def _ssl_frontend(config: Mapping, name: str) -> SslFrontend:
-    listed = catalogue.find(name)
+    listed = catalogue.CHECKPOINTS.get(name)
     given = config["frontends"].get(name)
     if given is None and listed is None:
         known = [LFCC, *config["frontends"], *catalogue.MATCHED, *catalogue.CHECKPOINTS]
         raise ConfigError(
             f"systems: unknown front-end {name!r}; known: {', '.join(dict.fromkeys(known))}; others are named in "
-            f"frontends, as `{name}: owner/name` or a folder"
+            f"frontends, as `{name.rpartition('/')[2]}: {name if '/' in name else 'owner/name'}` or a folder"
         )
     options = {"checkpoint": given} if isinstance(given, str) else dict(given or {})
     if "matched" in options:
         raise ConfigError(f"frontends: {name!r} stands for other front-ends itself, and cannot be one of these")
+    if "mixed" in options:
+        raise ConfigError(f"frontends.{name}.mixed: goes with matched")
     checkpoint = options.pop("checkpoint", "") or (listed.hub if listed else "")
     if not checkpoint:
         raise ConfigError(f"frontends.{name}.checkpoint: missing: a name on the Hugging Face hub, or a folder")
@@ -256,7 +263,8 @@ def _ssl_frontend(config: Mapping, name: str) -> SslFrontend:
     options.setdefault("revision", known.revision if known else catalogue.MAIN)
     options = {key: config["ssl"][key] for key in ("mode", "layers", "recipe")} | options
     if options["recipe"] not in config["recipes"]:
-        raise ConfigError(f"ssl.recipe: unknown recipe {options['recipe']!r}; known: {', '.join(config['recipes'])}")
+        where = f"frontends.{name}.recipe" if isinstance(given, Mapping) and "recipe" in given else "ssl.recipe"
+        raise ConfigError(f"{where}: unknown recipe {options['recipe']!r}; known: {', '.join(config['recipes'])}")
     return SslFrontend(name, checkpoint, **options)
 
 

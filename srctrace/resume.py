@@ -55,11 +55,16 @@ def save_state(path: str | os.PathLike, state: Mapping) -> None:
 
 
 def load_state(path: str | os.PathLike) -> dict | None:
-    """What `save_state` wrote, in the machine's own memory; none if there is nothing, or, with a word about it, nothing that can be used."""
+    """What `save_state` wrote, in the machine's own memory.
+
+    None if there is nothing, or, with a word about it, nothing that can be used.
+    """
     try:
         return torch.load(Path(path), weights_only=True, map_location="cpu")
     except FileNotFoundError:
         return None
+    except (MemoryError, OSError):
+        raise  # it may be whole
     except Exception as error:  # whatever is wrong with it, it is only a saving of time
         tqdm.write(f"{path}: damaged ({error}): from the start", file=sys.stderr)
         return None

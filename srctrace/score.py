@@ -44,10 +44,13 @@ def score(
     """
     device = prepare(device, threads)
     model, description = load_checkpoint(folder)
-    model.to(device)
     size, seconds = BATCH, ssl_options.batch_seconds
-    if model.ssl is not None:
-        model.ssl.use(device, ssl_options.precision)
+    advice = f"set ssl.batch_seconds to {seconds / 2:g} or less (it is {seconds:g})"
+    advice = advice if model.ssl is not None else "set device to cpu"
+    with memory_advice(advice):
+        model.to(device)
+        if model.ssl is not None:
+            model.ssl.use(device, ssl_options.precision)
     known: dict[tuple[str, str], list[float]] = {}  # conditions overlap: a trial is scored once
     for split in tqdm(splits, desc="score", unit="condition"):
         rows = [row for row in read_split(split) if row["split"] == "eval"]
@@ -60,7 +63,7 @@ def score(
             size = max(1, int(seconds * SAMPLE_RATE / inputs.shape[-1]))
         trials = find_trials(inputs, rows, variants, description.sources)
         new = [trial for trial in trials if (trial.utterance, trial.variant) not in known]
-        with memory_advice(f"set ssl.batch_seconds to {seconds / 2:g} or less (it is {seconds:g})"):
+        with memory_advice(advice):
             scored = _probabilities(model, new, size, device)
         for trial, probabilities in zip(new, scored, strict=True):
             known[trial.utterance, trial.variant] = probabilities

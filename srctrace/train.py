@@ -6,6 +6,7 @@ for bit, as one that was not (on the same machine, with the same number of threa
 
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -144,7 +145,7 @@ def train(
         },
         provenance={
             "split_sha256": provenance.sha256(split),
-            "features_crc32": {language: _index_digest(store) for language, store in inputs.stores.items()},
+            "inputs_crc32": {name: _index_digest(store) for name, store in inputs.read.items()},
             "versions": provenance.versions(),
         },
         n_layers=ssl.n_layers if ssl else inputs.made.get("n_layers", 0),
@@ -154,10 +155,11 @@ def train(
     key = hashlib.sha256(json.dumps(asdict(description), sort_keys=True).encode()).hexdigest()[:12]
     crop = round(options.crop_seconds * inputs.rate)
     last = folder / f"last-{key}.ckpt"
-    lower = [f"batch_size to {max(2, options.batch_size // 2)} (it is {options.batch_size})"]
+    lower = [f"batch_size to {options.batch_size // 2} (it is {options.batch_size})"] if options.batch_size > 3 else []
     if ssl and not options.gradient_checkpointing:
         lower.append("gradient_checkpointing to true")
-    with memory_advice(f"in the recipe, set {', or '.join(lower)}"):
+    where = "the system's recipe" if ssl else "train"
+    with memory_advice(f"in {where}, set {', or '.join(lower)}" if lower else "it needs a machine with more"):
         model = _prepared(description, ssl, options, seed, device, ssl_options.precision)
         run = _Run(model, description, options, trials, crop, seed, last, device)
         run.train()
@@ -247,11 +249,15 @@ class _Run:
             state.loss_sum += loss * len(targets)
             bar.update(len(targets))
             bar.set_postfix(epoch=number, loss=f"{loss:.3f}", dev_f1=_last(state.history, "dev_macro_f1"))
-            if interruption.number or time.monotonic() - saved > SAVE_SECONDS:
+            if time.monotonic() - saved > SAVE_SECONDS:
                 saved = time.monotonic()
                 self._save()
-            interruption.heed()
-        dev_loss, dev_f1 = evaluate(self.model, self.trials["dev"], self.options.batch_size, self.device)
+            self._pause(interruption)
+        dev_loss, dev_f1 = evaluate(
+            self.model, self.trials["dev"], self.options.batch_size, self.device, lambda: self._pause(interruption)
+        )
+        if not math.isfinite(dev_loss):
+            raise self._diverged(f"the dev loss is {dev_loss}", number, self.steps - 1)
         score = [-dev_loss] if self.options.select == "loss" else [dev_f1, -dev_loss]
         state.history.append(
             {
@@ -278,11 +284,10 @@ class _Run:
             raise self._diverged(f"the loss is {loss.item()}", epoch, step)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
-        if self.options.clip:
-            self.scaler.unscale_(self.optimizer)
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
-            if not self.scaler.is_enabled() and not torch.isfinite(norm):
-                raise self._diverged(f"the gradient's norm is {norm.item()}", epoch, step)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip or math.inf)
+        if not self.scaler.is_enabled() and not torch.isfinite(norm):
+            raise self._diverged(f"the gradient's norm is {norm.item()}", epoch, step)
         self.scaler.step(self.optimizer)  # leaves a step out where fp16 was too small for the gradient
         self.scaler.update()
         return loss.item()
@@ -316,9 +321,15 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=False):
             group["lr"] = rate * factor
 
+    def _pause(self, interruption: Interruption) -> None:
+        """Save and leave, if a signal has come."""
+        if interruption.number:
+            self._save()
+            interruption.heed()
+
     def _save(self) -> None:
         state = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "scaler")}
-        save_state(self.last, state | {"progress": asdict(self.progress)})
+        save_state(self.last, state | {"progress": vars(self.progress)})
 
     def _resume(self) -> bool:
         state = load_state(self.last)
@@ -332,9 +343,13 @@ class _Run:
 
 
 def evaluate(
-    model: SourceTracer, trials: Sequence[Trial], batch_size: int, device: torch.device
+    model: SourceTracer,
+    trials: Sequence[Trial],
+    batch_size: int,
+    device: torch.device,
+    between: Callable[[], object] = lambda: None,
 ) -> tuple[float, float]:
-    """Mean cross-entropy and macro-F1 of `model` on `trials`."""
+    """Mean cross-entropy and macro-F1 of `model` on `trials`; `between` is called after each batch."""
     model.eval()
     loss, predicted = 0.0, []
     with torch.inference_mode():
@@ -342,6 +357,7 @@ def evaluate(
             _, logits = model(inputs.to(device))
             loss += functional.cross_entropy(logits, targets.to(device), reduction="sum").item()
             predicted += logits.argmax(dim=1).tolist()
+            between()
     return loss / len(trials), macro_f1([trial.label for trial in trials], predicted)
 
 

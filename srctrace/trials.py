@@ -40,6 +40,7 @@ class Inputs(Protocol):
     """Where a run's inputs come from: feature stores, or waveforms with noise."""
 
     stores: dict[str, Store]  # by language
+    read: dict[str, Store]  # all that they come from, by name
     made: dict  # how: a model is given no other inputs than it was trained on
     shape: tuple[int, ...]  # of an input
     rate: float  # frames per second
@@ -80,6 +81,10 @@ class FeatureSets:
             for index, record in enumerate(store.rows)
         }
         return cls(stores, made or {}, places)
+
+    @property
+    def read(self) -> dict[str, Store]:
+        return self.stores
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -123,6 +128,10 @@ class WaveSets:
         }
         made = {"frontend": "waves", "sample_rate": SAMPLE_RATE, "seed": seed}
         return cls(stores, made, places, open_bank(bank), seed)
+
+    @property
+    def read(self) -> dict[str, Store]:
+        return self.stores | {"noise": self.bank.store}
 
     @property
     def shape(self) -> tuple[int, ...]:

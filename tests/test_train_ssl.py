@@ -271,6 +271,63 @@ def test_a_diverging_run_stops_and_keeps_the_last_good_state(data, tmp_path, mon
     assert not (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_bad_gradient_never_reaches_the_weights(data, tmp_path, monkeypatch, clip):
+    """In the last step of an epoch, after which the state is saved."""
+    backward = torch.Tensor.backward
+    steps = []
+
+    def spoiled(loss, *arguments, **words):
+        steps.append(1)
+        backward(loss * float("nan") if len(steps) == 4 else loss, *arguments, **words)
+
+    monkeypatch.setattr(torch.Tensor, "backward", spoiled)
+    options = TrainOptions(epochs=3, batch_size=8, clip=clip, variants=("clean",))
+    with pytest.raises(UserError, match="the gradient's norm is nan in epoch 2, step 2 of 2"):
+        fit(data, tmp_path, options)
+    (last,) = tmp_path.glob("last-*.ckpt")
+    content = torch.load(last, weights_only=True)
+    assert content["progress"]["epoch"] == 1
+    assert all(torch.isfinite(tensor).all() for tensor in content["model"].values())
+
+
+def test_a_dev_loss_that_is_not_finite_is_told(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("srctrace.train.evaluate", lambda *_: (float("nan"), 0.5))
+    with pytest.raises(UserError, match="the dev loss is nan in epoch 1, step 2 of 2"):
+        fit(data, tmp_path, TrainOptions(epochs=2, batch_size=8, select="loss", variants=("clean",)))
+    assert not list(tmp_path.glob("*"))
+
+
+def test_a_signal_in_the_dev_pass_is_heeded(data, tmp_path, monkeypatch):
+    """It goes on with that pass, and ends with the same weights."""
+    from srctrace import train as module
+
+    options = TrainOptions(epochs=3, batch_size=4, variants=("clean",))
+    whole = fit(data, tmp_path / "whole", options)
+    evaluate, passes = module.evaluate, []
+
+    def interrupted(model, trials, size, device, between):
+        passes.append(1)
+        if len(passes) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return evaluate(model, trials, size, device, between)
+
+    monkeypatch.setattr(module, "evaluate", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        fit(data, tmp_path / "broken", options)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    again = fit(data, tmp_path / "broken", options)
+    assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
+    assert len(read_table(tmp_path / "broken" / "history.tsv", ["epoch"])) == 3
+
+
+def test_other_noise_is_another_run(data, tmp_path):
+    fit(data, tmp_path)
+    content = json.loads((tmp_path / "model.json").read_text())
+    assert content["provenance"]["inputs_crc32"].keys() == {"en", "noise"}
+
+
 def test_a_gradient_that_is_not_finite_is_told(data, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
     with pytest.raises(UserError, match="the gradient's norm is inf in epoch 1, step 1 of 2"):
@@ -279,10 +336,10 @@ def test_a_gradient_that_is_not_finite_is_told(data, tmp_path, monkeypatch):
 
 def test_memory_that_is_too_small_is_told_with_what_to_lower(data, tmp_path, monkeypatch):
     def fail(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total …")
 
     monkeypatch.setattr("srctrace.frontends.ssl.SslEncoder.forward", fail)
-    told = r"in the recipe, set batch_size to 4 \(it is 8\), or gradient_checkpointing to true"
+    told = r"Tried to allocate 2.00 GiB.\): in the system's recipe, set batch_size to 4 \(it is 8\), or gradient_checkpointing to true"
     with pytest.raises(UserError, match=told):
         fit(data, tmp_path)
 

@@ -1,7 +1,6 @@
 """Hidden states of an SSL model that is not trained: computed once, stored, read by every back-end."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from srctrace.audio import SAMPLE_RATE
@@ -49,21 +48,21 @@ def pack_hidden(
             state is not finite, or too large for float16.
     """
     place = prepare(device, threads)
-    encoder = load_encoder(locate(pinned), pinned, layers).use(place, options.precision).eval()
+    encoder = load_encoder(locate(pinned), pinned, layers).eval()
     n_variants, samples = len(utterances.variants), utterances.store.array.shape[1]
     shape = ((encoder.n_layers,) if encoder.n_layers else ()) + (encoder.n_features, encoder.frames(samples))
     size = len(utterances) * n_variants * int(np.prod(shape)) * np.dtype(stored).itemsize
     print(
         f"{out}: {len(utterances)} utterances in {n_variants} variants, {' x '.join(map(str, shape))} {stored} each: "
         f"{size / 1e9:.3g} GB",
-        file=sys.stderr,
         flush=True,
     )
     require_space(Path(out).parent, size)
     advice = f"set ssl.batch_seconds to {options.batch_seconds / 2:g} or less (it is {options.batch_seconds:g})"
-    clock = _Clock(place)
+    clock = _Clock(place, encoder.model)
     began = time.monotonic()
     with memory_advice(advice), tqdm(total=len(utterances), desc="ssl", unit="utterance", mininterval=1) as bar:
+        encoder.use(place, options.precision)
         hidden = _hidden_states(utterances, encoder, options.batch_seconds, stored, clock, bar)
         write_store(out, COLUMNS, _checked(hidden, pinned["checkpoint"]))
     write_made(
@@ -79,7 +78,7 @@ def pack_hidden(
     )
     trials = len(utterances) * n_variants
     pace = Pace(trials, trials * samples / SAMPLE_RATE, time.monotonic() - began, clock.seconds())
-    print(f"{out}: {pace}", file=sys.stderr)
+    print(f"{out}: {pace}", flush=True)
     return pace
 
 
@@ -109,12 +108,11 @@ def _hidden_states(
     copied = None
     for names, mixed in ahead((_mixed, utterances, *batch) for batch in batches):
         rows = utterances.rows(names)
-        computed = encoder.encode(list(mixed), batch_seconds)
-        while (batch := clock.time(lambda computed=computed: next(computed, None))) is not None:
-            host = [hidden.to(getattr(torch, stored)).to("cpu", non_blocking=True) for hidden in batch[1]]
-            event = clock.mark()
+        for indices, computed in encoder.encode(list(mixed), batch_seconds):
+            host = [hidden.to(getattr(torch, stored)).to("cpu", non_blocking=True) for hidden in computed]
+            event = clock.mark() if clock.on_gpu else None
             yield from _copied(waiting, copied)
-            waiting, copied = [(rows[index], hidden) for index, hidden in zip(batch[0], host, strict=True)], event
+            waiting, copied = [(rows[index], hidden) for index, hidden in zip(indices, host, strict=True)], event
         bar.update(len(names))
     yield from _copied(waiting, copied)
 
@@ -142,28 +140,26 @@ def _checked(records: Iterator, checkpoint: str) -> Iterator:
 
 
 class _Clock:
-    """Time that a model takes: on a GPU that of its stream, as calls return before the work is done."""
+    """Time that a model's forward passes take: on a GPU that of its stream, as calls return before the work is done."""
 
-    def __init__(self, device: torch.device):
+    def __init__(self, device: torch.device, model: nn.Module):
         self.on_gpu = device.type == "cuda"
-        self.spans: list[tuple] = []
+        self.began: list = []
+        self.ended: list = []
+        model.register_forward_pre_hook(lambda *_: self.began.append(self.mark()))
+        model.register_forward_hook(lambda *_: self.ended.append(self.mark()))
 
     def mark(self):
-        """An event in the stream; none on a CPU."""
+        """The time, in seconds; on a GPU an event in the stream."""
         if not self.on_gpu:
-            return None
+            return time.monotonic()
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
 
-    def time(self, call):
-        before, began = self.mark(), time.monotonic()
-        result = call()
-        self.spans.append((before, self.mark()) if self.on_gpu else (began, time.monotonic()))
-        return result
-
     def seconds(self) -> float:
+        spans = zip(self.began, self.ended, strict=True)
         if not self.on_gpu:
-            return sum(end - start for start, end in self.spans)
+            return sum(end - start for start, end in spans)
         torch.cuda.synchronize()
-        return sum(start.elapsed_time(end) for start, end in self.spans) / 1000
+        return sum(start.elapsed_time(end) for start, end in spans) / 1000

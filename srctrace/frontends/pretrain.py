@@ -29,7 +29,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices
 
 from srctrace import provenance
 from srctrace.audio import SAMPLE_RATE
-from srctrace.device import prepare
+from srctrace.device import memory_advice, prepare
 from srctrace.errors import UserError
 from srctrace.files import atomic_folder
 from srctrace.protocol import read_split
@@ -137,8 +137,10 @@ def pretrain(
         "versions": provenance.versions(),
     }
     key = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:12]
-    run = _Run(config, options, clips, seed, out.with_name(f"{out.name}.last-{key}.ckpt"), device)
-    run.train()
+    last = out.with_name(f"{out.name}.last-{key}.ckpt")
+    with memory_advice(f"set pretrain.batch_size to {max(1, options.batch_size // 2)} (it is {options.batch_size})"):
+        run = _Run(config, options, clips, seed, last, device)
+        run.train()
     run.model.config.apply_spec_augment = False  # the published models' words for: no masks in fine-tuning
     with atomic_folder(out) as temporary:
         run.model.wav2vec2.save_pretrained(temporary)

@@ -43,7 +43,7 @@ class SslEncoder(nn.Module):
         settings = dict(description["extractor"])
         self.extractor = getattr(transformers, settings.pop("feature_extractor_type"))(**settings)
         if model is None:
-            model = AutoModel.from_config(AutoConfig.for_model(**description["config"]))
+            model = AutoModel.from_config(AutoConfig.for_model(**description["config"]), dtype=torch.float32)
         self.layers: str | int = description["layers"]
         if self.layers not in (LAST, WEIGHTED):
             model.encoder.layers = model.encoder.layers[: max(1, self.layers)]  # the first tells what it was given
@@ -78,7 +78,8 @@ class SslEncoder(nn.Module):
             hidden = torch.stack(output.hidden_states, dim=1)
         else:
             hidden = output.hidden_states[self.layers]
-        return hidden.float().transpose(-1, -2)
+        # w2v-BERT makes two frames of its filter banks into one, and pads where their number is odd.
+        return hidden.float().transpose(-1, -2)[..., : self.frames(waves.shape[1])]
 
     def frames(self, samples: int) -> int:
         """Frames of an utterance of so many samples."""
@@ -124,7 +125,9 @@ class SslEncoder(nn.Module):
             raise UserError(f"freeze_layers is {layers}, but {self.description['checkpoint']} has {len(blocks)} layers")
         below = [module for name, module in self.model.named_children() if name.startswith("feature_")]
         if layers:
-            in_encoder = [module for name, module in self.model.encoder.named_children() if name.startswith("pos_")]
+            after = getattr(self.model.config, "do_stable_layer_norm", True)  # the layer norm is after the layers then
+            kept = ("pos_", "dropout") if after else ("pos_", "dropout", "layer_norm")
+            in_encoder = [module for name, module in self.model.encoder.named_children() if name.startswith(kept)]
             self.frozen = [*below, *in_encoder, *blocks[:layers]]
         elif encoder:
             self.frozen = below[:1]

@@ -7,6 +7,7 @@ in the large models: kernels and strides of the feature encoder are theirs, so 4
 import os
 
 import torch
+import transformers as hf
 
 from srctrace.audio import SAMPLE_RATE
 from srctrace.files import atomic_folder
@@ -34,8 +35,6 @@ def make_checkpoint(architecture: str, folder: str | os.PathLike, seed: int = 0)
             without padding masks; the others are built like the large ones.
         seed: draws the weights; the same seed gives the same files.
     """
-    import transformers as hf  # noqa: PLC0415 - optional
-
     kind, config = {
         "wav2vec2": (hf.Wav2Vec2Model, lambda: hf.Wav2Vec2Config(**_SIZES, **_CONVOLUTIONS, **_LARGE)),
         "wav2vec2-base": (hf.Wav2Vec2Model, lambda: hf.Wav2Vec2Config(**_SIZES, **_CONVOLUTIONS)),

@@ -30,6 +30,8 @@ from srctrace.frontends.folder import (
 )
 
 PAGES = "https://huggingface.co"
+AGAIN = "snakemake --cores all -R fetch_checkpoint -- fetch_weights"
+"""Looks at every checkpoint of a run again; models are not trained again where it is the same."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)  # told apart by the command line
 BY_HAND = f"{CONFIG} {EXTRACTOR} {CARD} model.safetensors pytorch_model.bin"
@@ -76,7 +78,7 @@ def locate(pinned: Mapping) -> Path:
     """
     checkpoint, commit = pinned["checkpoint"], pinned["revision"]
     fetch = f"srctrace fetch-weights {shlex.quote(checkpoint)} {f'--revision {commit} ' if commit else ''}--out FILE"
-    again = f"where there is internet, with the same HF_HOME: snakemake --cores all fetch_weights (or: {fetch})"
+    again = f"where there is internet, with the same HF_HOME: {AGAIN} (or: {fetch})"
     folder = _snapshot(_hub_name(checkpoint), commit) if commit else Path(checkpoint)
     for name, digest in pinned["files"].items():
         path = folder / name
@@ -88,7 +90,7 @@ def locate(pinned: Mapping) -> Path:
                 f"{path}: not the file that was pinned ({digest}): delete {path.resolve()}, and {again}"
                 if commit
                 else f"{path}: not the file that was pinned ({digest}): put that file there again, or, if the change "
-                "is meant, pin it anew: snakemake --cores all -R fetch_checkpoint"
+                f"is meant, pin it anew: {AGAIN}"
             )
     if set(needed_files(folder)) != set(pinned["files"]):  # transformers takes safetensors before others
         raise UserError(f"{folder}: has other weights than those that were pinned beside them: pin it anew: {again}")

@@ -73,10 +73,14 @@ def _differences(config: Mapping, system: str, train: grid.Condition, variant: s
         found.append(f"{here.n_trials} trials, not {TRIALS[variant]}")
     if variant == "all" and len(config["variants"]) != 5:
         found.append(f"variants: {', '.join(config['variants'])}")
-    on_ssl = [("ssl_lr", 5e-4, "learning rate of SSL weights")] if variant == "clean" else []
+    frontend = grid.frontend_of(config, system, train)
+    frozen = frontend is not None and frontend.mode == grid.FROZEN
+    if frozen:
+        found.append("frozen, not fine-tuned")
+    elif frontend and (rate := options["ssl_lr"] or options["lr"]) != 5e-4:
+        found.append(f"learning rate of SSL weights {rate}, not 0.0005")
     for key, paper, words in (
-        *on_ssl,
-        ("batch_size", 4 if on_ssl else 64, "batch"),
+        ("batch_size", 4 if frontend else 64, "batch"),
         ("epochs", 50, "epochs"),
         ("mixup", 0.5, "mixup"),
         ("select", "loss", "epoch kept by dev"),

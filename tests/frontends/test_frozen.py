@@ -112,7 +112,7 @@ def test_half_the_disk_for_a_thousandth_of_the_precision(root):
 def test_what_it_takes_is_said_before_and_how_fast_it_was_after(root, capfd):
     pack(root, "weighted", "float16", variants=["clean"])
     size = 5 * (LAYERS + 1) * HIDDEN * 74 * 2
-    said = capfd.readouterr().err
+    said = capfd.readouterr().out
     assert f"5 utterances in 1 variants, {LAYERS + 1} x {HIDDEN} x 74 float16 each: {size / 1e9:.3g} GB" in said
     assert re.search(r"5 trials in [\d.]+ s: [\d.]+ trials/s, \d+ times real time; \d+% of it in the model", said)
 

@@ -1,6 +1,7 @@
 """SSL front-ends: hidden states as transformers gives them, alone or padded in a batch, trained or kept."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,10 +129,14 @@ def test_what_is_frozen_stays_and_the_rest_is_trained(pinned, architecture, enco
     encoder(torch.from_numpy(np.stack(waves(16_000, 16_000)))).square().sum().backward()
     optimizer.step()
     changed = {name for name, parameter in encoder.named_parameters() if not torch.equal(parameter, before[name])}
-    lowest = ("model.feature_", "model.encoder.pos_", "model.encoder.layers.0.", "model.encoder.layers.1.")
+    lowest = ["model.feature_", "model.encoder.pos_", "model.encoder.layers.0.", "model.encoder.layers.1."]
+    if architecture == "wav2vec2-base":
+        lowest.append("model.encoder.layer_norm")  # it is before the layers there
     assert any(name.startswith(f"model.encoder.layers.{LAYERS - 1}.") for name in changed)
     if layers:
-        assert not [name for name in changed if name.startswith(lowest)]
+        assert not [name for name in changed if name.startswith(tuple(lowest))]
+        assert not encoder.model.encoder.dropout.training
+        assert encoder.model.encoder.layers[2].training
     else:
         assert any(name.startswith("model.encoder.layers.0.") for name in changed)
         below = "model.feature_projection" if architecture == "wav2vec2-bert" else "model.feature_extractor"
@@ -178,6 +183,29 @@ def test_it_is_built_again_from_its_description(pinned, architecture):
     inputs = torch.from_numpy(np.stack(waves(16_000, 16_000)))
     with torch.inference_mode():
         assert torch.equal(again.eval()(inputs), encoder(inputs))
+
+
+@pytest.mark.parametrize("architecture", ["wav2vec2", "wav2vec2-bert"])
+def test_a_checkpoint_in_half_precision_is_one_in_single_precision_from_then_on(architecture, tmp_path):
+    make_checkpoint(architecture, tmp_path / "whole", seed=3)
+    AutoModel.from_pretrained(tmp_path / "whole").half().save_pretrained(tmp_path / "half")
+    shutil.copy(tmp_path / "whole" / "preprocessor_config.json", tmp_path / "half")
+    pin(str(tmp_path / "half"), "main", tmp_path / "half.json")
+    encoder = encoder_of(read_pinned(tmp_path / "half.json"))
+    again = SslEncoder(json.loads(json.dumps(encoder.description)))
+    again.load_state_dict(encoder.state_dict())
+    inputs = torch.from_numpy(np.stack(waves(16_000, 16_000)))
+    with torch.inference_mode():
+        assert torch.equal(again.eval()(inputs), encoder(inputs))
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("samples", [16_000, 16_160, 16_319])
+def test_as_many_frames_as_are_said(pinned, architecture, samples):
+    encoder = encoder_of(pinned[architecture])
+    with torch.inference_mode():
+        assert encoder(torch.zeros(1, samples)).shape[-1] == encoder.frames(samples)
 
 
 def test_nothing_is_drawn_in_training_but_dropout(pinned):

@@ -82,6 +82,7 @@ def test_a_second_run_has_nothing_to_do(tuned_and_frozen):
         ("frontends.frozen.layers", 1, {"extract_hidden": 2, "train": 2, "score_mono": 2}),
         ("frontends.tuned", {"checkpoint": TINY, "layers": 1}, {"train": 2, "score_mono": 2}),
         ("train.epochs", 2, {"train": 4, "score_mono": 4}),
+        ("ssl", {"batch_seconds": 8}, {}),  # of memory, not of results
         ("systems", ["frozen-ecapa-tdnn", "lfcc-resnet18"], {"train": 2, "score_mono": 2}),
     ],
 )
@@ -102,6 +103,32 @@ def files_of(run: Run, system: str) -> list[Path]:
     models = run.folder / "results" / "tiny" / "models" / system
     names = ("model.safetensors", "model.json", "scores/pl.tsv", "metrics.tsv")
     return [models / train / "seed1" / name for train in ("en", "pl") for name in names]
+
+
+def test_whether_the_hub_is_in_reach_is_no_reason_to_train_again(tuned_and_frozen, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", "/elsewhere")
+    assert planned(tuned_and_frozen) == {}
+
+
+def test_looking_again_at_checkpoints_trains_nothing_again(tuned_and_frozen, tmp_path):
+    run = tuned_and_frozen.copy(tmp_path / "run")
+    done = run.snakemake("-R", "fetch_checkpoint", "--", "fetch_weights")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert planned(run) == {}
+
+
+def test_a_folder_that_changes_is_noticed(tuned_and_frozen, tmp_path):
+    run = tuned_and_frozen.copy(tmp_path / "run")
+    make_checkpoint("wav2vec2", tmp_path / "mine", seed=1)
+    config = copy.deepcopy(run.config) | {"systems": ["mine-resnet18"], "frontends": {"mine": str(tmp_path / "mine")}}
+    target = "results/checkpoints/mine.json"
+    assert run.snakemake("--", target, config=config).returncode == 0
+    before = (run.folder / target).read_bytes()
+    assert "Nothing to be done" in run.snakemake("--", target, config=config).stdout
+    make_checkpoint("wav2vec2", tmp_path / "mine", seed=2)
+    assert run.snakemake("--", target, config=config).returncode == 0
+    assert (run.folder / target).read_bytes() != before
 
 
 def test_what_is_deleted_comes_back_the_same(tuned_and_frozen, tmp_path):
@@ -153,9 +180,8 @@ def test_weights_come_from_the_hub_once_and_all_else_is_offline(tuned_and_frozen
     done = run.snakemake("--show-failed-logs", "--", "results/metrics.tsv", config=config)
     assert done.returncode != 0
     assert "model.safetensors: missing" in done.stdout
-    assert "snakemake --cores all fetch_weights" in done.stdout
-    (run.folder / "results" / "checkpoints" / "theirs.json").unlink()
-    done = run.snakemake("--show-failed-logs", "--", "fetch_weights", config=config)
+    assert "snakemake --cores all -R fetch_checkpoint -- fetch_weights" in done.stdout
+    done = run.snakemake("--show-failed-logs", "-R", "fetch_checkpoint", "--", "fetch_weights", config=config)
     assert done.returncode != 0
     assert re.search(r"owner/name: cannot be fetched: .*By hand:.*hf download owner/name", done.stdout, re.DOTALL)
 
@@ -168,6 +194,16 @@ def test_weights_come_from_the_hub_once_and_all_else_is_offline(tuned_and_frozen
         ({"systems": ["x-aasist"], "frontends": {"x": {"mode": "frozen"}}}, "frontends.x.checkpoint: missing"),
         ({"systems": ["x-aasist"], "frontends": {"x": {"checkpoint": "a/b", "recipe": "their"}}}, "unknown recipe"),
         ({"systems": ["x-aasist"], "frontends": {"x": {"checkpoint": "a/b", "layers": "first"}}}, "layers: 'first'"),
+        ({"systems": ["x-aasist"], "frontends": {"x": "/no/where"}}, "/no/where: no such folder"),
+        ({"systems": ["a/b-aasist"]}, "others are named in frontends, as `b: a/b` or a folder"),
+        (
+            {"systems": ["x-aasist"], "frontends": {"x": {"checkpoint": "a/b", "mixed": "y"}}},
+            "mixed: goes with matched",
+        ),
+        (
+            {"systems": ["x-aasist"], "frontends": {"x": {"matched": {"en": "a"}, "mode": "frozen"}}},
+            "frontends.x: mode is said of the front-ends that it stands for",
+        ),
         ({"frontends": {"lfcc": "a/b"}}, "lfcc is a front-end already"),
         ({"recipes": {"ours": {"variants": ["clean"]}}}, "recipes.ours.variants: all systems train on the same"),
         ({"systems": ["m-aasist"], "frontends": {"m": {"matched": {"de": "a"}}}}, "frontends.m.matched: no front-end"),

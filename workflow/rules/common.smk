@@ -34,6 +34,8 @@ SCANNED = MANIFEST.replace("manifest", "scanned") if config["speakers"]["from"] 
 WAVES = f"results/{CORPUS['name']}/waves"
 FEATURES = f"results/{CORPUS['name']}/features"
 CHECKPOINTS = "results/checkpoints"
+# Folders of checkpoints that rules make.
+MADE_HERE = re.compile(rf"data/checkpoints/tiny-[^/]+|results/{re.escape(CORPUS['name'])}/(pretrained|untrained)")
 SPLITS = f"results/{CORPUS['name']}/splits"
 MODEL = f"results/{CORPUS['name']}/models/{{system}}/{{train}}/seed{{seed}}"
 LABELS = f"results/{CORPUS['name']}/sources.tsv"
@@ -43,11 +45,14 @@ workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 
 # Two jobs that each start a thread per core are slower than one; a step that wants threads is told how many. Nothing is
 # fetched from the hub but by the rules that are there for it; a container has another home, so its cache is named.
-HF_HOME = os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface")
-HF_ONLINE = f"HF_HUB_OFFLINE={shlex.quote(os.environ.get('HF_HUB_OFFLINE', '0'))}"
+CACHES = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+HF_HOME = os.environ.get("HF_HOME") or f"{CACHES}/huggingface"
+WANTED_OFFLINE = (
+    os.environ.get("HF_HUB_OFFLINE") or "0"
+)  # for those rules; no params: a change is no reason to run again
 shell.prefix(
     "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
-    f" HF_HOME={shlex.quote(HF_HOME)} HF_HUB_OFFLINE=1; "
+    f" HF_HOME={shlex.quote(HF_HOME)} HF_HUB_OFFLINE=1 WANTED_OFFLINE={shlex.quote(WANTED_OFFLINE)}; "
 )
 
 
@@ -73,11 +78,6 @@ def flags(options):
         elif value is not None:
             words += [f"--{flag}", str(value)]
     return shlex.join(words)
-
-
-def ssl_flags():
-    """How SSL models run, as flags."""
-    return flags({name: config["ssl"][name] for name in ("precision", "batch_seconds")})
 
 
 def parent_of_output(wildcards, output):
@@ -131,13 +131,23 @@ def checkpoint_flags(system, train):
 def folder_of(frontend):
     """The folder of a front-end's checkpoint, which another rule may make; none if it comes from the hub."""
     place = SSL[frontend].checkpoint
-    return [] if catalogue.is_hub_name(place) else place
+    if catalogue.is_hub_name(place):
+        return []
+    if not os.path.isdir(place) and not MADE_HERE.fullmatch(place):
+        raise WorkflowError(f"frontends.{frontend}: {place}: no such folder: name yours, or OWNER/NAME of the hub")
+    return place
 
 
-def is_large(system):
-    """Whether a system's models have an SSL model in them: memory and time are another matter."""
-    name, _ = grid.split_system(system)
-    return name != grid.LFCC
+def folder_state(frontend):
+    """What changes when a user's folder does: it is pinned, and all that depends on it made, again."""
+    place = SSL[frontend].checkpoint
+    theirs = not catalogue.is_hub_name(place) and not MADE_HERE.fullmatch(place)
+    return srctrace_config.fingerprint(place, [""]) if theirs else None
+
+
+def is_fine_tuned(wildcards):
+    """Whether a model has an SSL model in it: memory and time are another matter."""
+    return checkpoint_of(wildcards.system, wildcards.train) is not None
 
 
 def splits_of(conditions):

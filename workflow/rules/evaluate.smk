@@ -30,19 +30,19 @@ for tests in dict.fromkeys(TESTS.values()):
             config["containers"]["model"]
         threads: 1
         resources:
-            mem_mb=lambda wildcards: 6000 if is_large(wildcards.system) else 2000,
-            runtime=lambda wildcards: 480 if is_large(wildcards.system) else 60,
+            mem_mb=lambda wildcards: 6000 if is_fine_tuned(wildcards) else 2000,
+            runtime=lambda wildcards: 480 if is_fine_tuned(wildcards) else 60,
             gpu=1 if GPUS else 0,
         params:
             model=lambda wildcards, input: str(Path(input.model[0]).parent),
             inputs=lambda wildcards: input_flags(wildcards.system, wildcards.train),
-            ssl=lambda wildcards: ssl_flags() if is_large(wildcards.system) else "",
+            precision=lambda wildcards: f"--precision {config['ssl']['precision']}" if is_fine_tuned(wildcards) else "",
             variants=config["variants"],
             folder=parent_of_output,
             device=config["device"],
         shell:
-            "srctrace score --model {params.model} {params.inputs} {params.ssl} --splits {input.splits}"
-            " --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
+            "srctrace score --model {params.model} {params.inputs} {params.precision} --splits {input.splits}"
+            " --batch-seconds {config[ssl][batch_seconds]} --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
 
     rule:
         name:

@@ -27,7 +27,7 @@ if config["speakers"]["from"] == "clusters":
             model=flags({"model": config["speakers"]["model"]}),
             device=config["device"],
         shell:
-            "srctrace embed-speakers --waves {input.waves} {params.model} --device {params.device}"
+            "HF_HUB_OFFLINE=$WANTED_OFFLINE srctrace embed-speakers --waves {input.waves} {params.model} --device {params.device}"
             " --threads {threads} --out {output.array} 2> {log}"
 
     rule cluster_speakers:

@@ -29,9 +29,9 @@ rule fetch_checkpoint:
     params:
         checkpoint=lambda wildcards: SSL[wildcards.frontend].checkpoint,
         revision=lambda wildcards: SSL[wildcards.frontend].revision,
-        online=HF_ONLINE,
+        state=lambda wildcards: folder_state(wildcards.frontend),  # not passed on
     shell:
-        "{params.online} srctrace fetch-weights {params.checkpoint:q} --revision {params.revision:q} --out {output}"
+        "HF_HUB_OFFLINE=$WANTED_OFFLINE srctrace fetch-weights {params.checkpoint:q} --revision {params.revision:q} --out {output}"
         " 2>&1 | tee {log}"
 
 
@@ -112,10 +112,11 @@ rule extract_hidden:
         layers=lambda wildcards: SSL[wildcards.frontend].layers,
         variants=config["variants"],
         seed=config["protocol_seed"],
-        options=ssl_flags(),
+        precision=config["ssl"]["precision"],
         stored=config["ssl"]["stored"],
         device=config["device"],
     shell:
         "srctrace extract-hidden --checkpoint {input.checkpoint} --layers {params.layers} --waves {input.waves}"
-        " --bank {input.bank} --split {input.split} --variants {params.variants} --seed {params.seed} {params.options}"
+        " --bank {input.bank} --split {input.split} --variants {params.variants} --seed {params.seed}"
+        " --precision {params.precision} --batch-seconds {config[ssl][batch_seconds]}"  # not a param: changes no result
         " --stored {params.stored} --device {params.device} --threads {threads} --out {output.array} 2> {log}"

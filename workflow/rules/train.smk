@@ -20,8 +20,8 @@ rule train:
         config["containers"]["model"]
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 8000 if is_large(wildcards.system) else 2000,
-        runtime=lambda wildcards: 1440 if is_large(wildcards.system) else 240,
+        mem_mb=lambda wildcards: 12000 if is_fine_tuned(wildcards) else 2000,
+        runtime=lambda wildcards: 1440 if is_fine_tuned(wildcards) else 240,
         gpu=1 if GPUS else 0,
     params:
         inputs=lambda wildcards: input_flags(wildcards.system, wildcards.train),
