@@ -71,11 +71,12 @@ def main() -> None:
         f"{name}; {machine['system']}; torch {torch.__version__}; {precision}. By `benchmarks/ssl.py`: random weights, "
         f"utterances of 4 s, medians of {arguments.runs} runs, rivals in turns.",
     ]
+    peak = peak_of(device)
     with tempfile.TemporaryDirectory() as temporary:
         for size in arguments.sizes:
             record = make_checkpoint(size, Path(temporary) / size)
             lines += ["", f"## {size}", "", *extraction(record, Path(temporary) / size, arguments, device)]
-            lines += ["", *fine_tuning(record, Path(temporary) / size, arguments, device)]
+            lines += ["", *fine_tuning(record, arguments, device, peak)]
     (Path(__file__).parent / "results" / f"ssl-{device.type}.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
@@ -152,12 +153,11 @@ def encoder_description(record: dict) -> dict:
     return load_encoder(record["checkpoint"], record, "last").description
 
 
-def fine_tuning(record: dict, folder: Path, arguments: argparse.Namespace, device: torch.device) -> list[str]:
+def fine_tuning(record: dict, arguments: argparse.Namespace, device: torch.device, peak: float) -> list[str]:
     lines = [
         "| fine-tuned with AASIST | batch | utterances/s | TFLOP/s | of peak |",
         "| --- | --- | --- | --- | --- |",
     ]
-    peak = peak_of(device)
     for recompute in (False, True):
         step, flops, batch = largest_step(record, arguments, device, recompute)
         times = [seconds(step, device) for _ in range(arguments.runs + 1)][1:]

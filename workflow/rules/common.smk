@@ -27,6 +27,7 @@ MODELS = grid.models(config)
 TESTS = grid.tests(config)
 SSL = grid.ssl_frontends(config)
 FROZEN = [name for name, frontend in SSL.items() if frontend.mode == grid.FROZEN]
+BATCH_SECONDS = str(config["ssl"]["batch_seconds"])  # a resource, no param: another value changes no result
 GPUS = 0 if config["device"] == "cpu" else srctrace_config.count_gpus()
 
 MANIFEST = f"results/{CORPUS['name']}/manifest.tsv"
@@ -40,6 +41,14 @@ SPLITS = f"results/{CORPUS['name']}/splits"
 MODEL = f"results/{CORPUS['name']}/models/{{system}}/{{train}}/seed{{seed}}"
 LABELS = f"results/{CORPUS['name']}/sources.tsv"
 
+for frontend in SSL.values():
+    place = frontend.checkpoint
+    if not (catalogue.is_hub_name(place) or os.path.isdir(place) or MADE_HERE.fullmatch(place)):
+        raise WorkflowError(
+            f"config: frontends.{frontend.name}: {place}: no such folder: name yours, or OWNER/NAME of the hub"
+        )
+
+
 # `resources: gpu=1` alone would not keep two local jobs off one GPU.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 
@@ -47,9 +56,8 @@ workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 # fetched from the hub but by the rules that are there for it; a container has another home, so its cache is named.
 CACHES = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 HF_HOME = os.environ.get("HF_HOME") or f"{CACHES}/huggingface"
-WANTED_OFFLINE = (
-    os.environ.get("HF_HUB_OFFLINE") or "0"
-)  # for those rules; no params: a change is no reason to run again
+# For those rules. No param of theirs, as a change is no reason to run again.
+WANTED_OFFLINE = os.environ.get("HF_HUB_OFFLINE") or "0"
 shell.prefix(
     "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
     f" HF_HOME={shlex.quote(HF_HOME)} HF_HUB_OFFLINE=1 WANTED_OFFLINE={shlex.quote(WANTED_OFFLINE)}; "
@@ -131,11 +139,7 @@ def checkpoint_flags(system, train):
 def folder_of(frontend):
     """The folder of a front-end's checkpoint, which another rule may make; none if it comes from the hub."""
     place = SSL[frontend].checkpoint
-    if catalogue.is_hub_name(place):
-        return []
-    if not os.path.isdir(place) and not MADE_HERE.fullmatch(place):
-        raise WorkflowError(f"frontends.{frontend}: {place}: no such folder: name yours, or OWNER/NAME of the hub")
-    return place
+    return [] if catalogue.is_hub_name(place) else place
 
 
 def folder_state(frontend):

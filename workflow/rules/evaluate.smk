@@ -32,6 +32,7 @@ for tests in dict.fromkeys(TESTS.values()):
         resources:
             mem_mb=lambda wildcards: 6000 if is_fine_tuned(wildcards) else 2000,
             runtime=lambda wildcards: 480 if is_fine_tuned(wildcards) else 60,
+            batch_seconds=BATCH_SECONDS,
             gpu=1 if GPUS else 0,
         params:
             model=lambda wildcards, input: str(Path(input.model[0]).parent),
@@ -42,7 +43,7 @@ for tests in dict.fromkeys(TESTS.values()):
             device=config["device"],
         shell:
             "srctrace score --model {params.model} {params.inputs} {params.precision} --splits {input.splits}"
-            " --batch-seconds {config[ssl][batch_seconds]} --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
+            " --batch-seconds {resources.batch_seconds} --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
 
     rule:
         name:

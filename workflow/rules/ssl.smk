@@ -107,6 +107,7 @@ rule extract_hidden:
     resources:
         mem_mb=6000,
         runtime=480,
+        batch_seconds=BATCH_SECONDS,
         gpu=1 if GPUS else 0,
     params:
         layers=lambda wildcards: SSL[wildcards.frontend].layers,
@@ -118,5 +119,5 @@ rule extract_hidden:
     shell:
         "srctrace extract-hidden --checkpoint {input.checkpoint} --layers {params.layers} --waves {input.waves}"
         " --bank {input.bank} --split {input.split} --variants {params.variants} --seed {params.seed}"
-        " --precision {params.precision} --batch-seconds {config[ssl][batch_seconds]}"  # not a param: changes no result
+        " --precision {params.precision} --batch-seconds {resources.batch_seconds}"
         " --stored {params.stored} --device {params.device} --threads {threads} --out {output.array} 2> {log}"
