@@ -9,7 +9,7 @@ from srctrace.frontends.ssl import load_encoder, read_pinned
 from srctrace.frontends.tiny import ARCHITECTURES, make_checkpoint
 from srctrace.frontends.weights import pin
 
-HERE = Path(__file__).parent
+HERE = Path("tests/frontends/golden")  # from the root of the repository
 
 
 def signal() -> np.ndarray:
