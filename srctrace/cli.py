@@ -6,6 +6,7 @@ Modules are imported by the command that needs them, so that a step without torc
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             subparser.set_defaults(run=define(subparser))
     arguments = parser.parse_args(argv)
     try:
+        _check_code()
         arguments.run(arguments)
     except UserError as error:
         print(f"srctrace {argv[0]}: {error}", file=sys.stderr)
@@ -52,6 +54,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"srctrace {argv[0]}: {disk.strerror}{where}: nothing half-written was kept; run again", file=sys.stderr)
         return 2
     return 0
+
+
+def _check_code() -> None:
+    """Refuse to be other code than the workflow's, where it runs in a container and says what it expects."""
+    expected = os.environ.get("SRCTRACE_CODE")
+    if not expected:
+        return
+    from srctrace.provenance import code_digest
+
+    found = code_digest()
+    if found != expected:
+        raise UserError(
+            f"this container image holds other code ({__version__}, {found}) than the workflow's ({expected}): build "
+            "it again with `make containers`, or check out the version that the image is of"
+        )
 
 
 def _disk_error(error: BaseException | None) -> OSError | None:
@@ -405,7 +422,7 @@ def _train(parser: argparse.ArgumentParser):
     from srctrace.frontends.options import SslOptions
     from srctrace.train import TrainOptions, train
 
-    open_inputs = _add_inputs(parser)
+    inputs = _add_inputs(parser)
     _add_checkpoint(parser, required=False)
     parser.add_argument("--split", type=Path, required=True, help="the train condition's split list")
     parser.add_argument("--system", required=True)
@@ -420,20 +437,21 @@ def _train(parser: argparse.ArgumentParser):
     def run(arguments: argparse.Namespace) -> None:
         from srctrace.manifest import read_sources
 
-        train(
-            open_inputs(arguments),
-            arguments.split,
-            arguments.out,
-            arguments.system,
-            _sizes(arguments.sizes),
-            read_sources(arguments.sources)[0],
-            arguments.seed,
-            from_flags(TrainOptions, arguments),
-            arguments.device,
-            arguments.threads,
-            _ssl_loader(arguments),
-            from_flags(SslOptions, arguments),
-        )
+        with inputs(arguments) as open_inputs:
+            train(
+                open_inputs,
+                arguments.split,
+                arguments.out,
+                arguments.system,
+                _sizes(arguments.sizes),
+                read_sources(arguments.sources)[0],
+                arguments.seed,
+                from_flags(TrainOptions, arguments),
+                arguments.device,
+                arguments.threads,
+                _ssl_loader(arguments),
+                from_flags(SslOptions, arguments),
+            )
 
     return run
 
@@ -444,22 +462,27 @@ def _score(parser: argparse.ArgumentParser):
     from srctrace.score import score
 
     parser.add_argument("--model", type=Path, required=True)
-    open_inputs = _add_inputs(parser)
+    inputs = _add_inputs(parser)
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the test conditions' split lists")
     parser.add_argument("--variants", nargs="+", required=True, choices=VARIANTS)
     _add_device(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder that gets one table per test condition")
     add_flags(parser, SslOptions)
-    return lambda arguments: score(
-        arguments.model,
-        open_inputs(arguments),
-        arguments.splits,
-        arguments.variants,
-        arguments.out,
-        arguments.device,
-        arguments.threads,
-        from_flags(SslOptions, arguments),
-    )
+
+    def run(arguments: argparse.Namespace) -> None:
+        with inputs(arguments) as open_inputs:
+            score(
+                arguments.model,
+                open_inputs,
+                arguments.splits,
+                arguments.variants,
+                arguments.out,
+                arguments.device,
+                arguments.threads,
+                from_flags(SslOptions, arguments),
+            )
+
+    return run
 
 
 @command("measure", "metrics of one model, from its scores")
@@ -584,6 +607,14 @@ def _report(parser: argparse.ArgumentParser):
     return lambda arguments: write_report(inputs(arguments), arguments.figures, arguments.out)
 
 
+@command("status", "how a run stands: what is done, under way and waiting, and what failed and why")
+def _status(parser: argparse.ArgumentParser):
+    from srctrace.status import report
+
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(), help="the run's working directory")
+    return lambda arguments: print("\n".join(report(arguments.folder)))
+
+
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
     parser.add_argument("--threads", type=at_least(int, 1), default=1)
@@ -636,26 +667,37 @@ def _ssl_loader(arguments: argparse.Namespace) -> Callable | None:
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> Callable:
-    """Flags for what models are given; returns what makes them into `trials.OpenInputs`."""
+    """Flags for what models are given; returns a context with what makes them into `trials.OpenInputs`."""
+    from contextlib import contextmanager
+    from functools import partial
+
     parser.add_argument("--features", type=Path, help="folder of feature stores")
     parser.add_argument(
         "--waves", type=Path, help="in place of features, for a fine-tuned SSL model: folder of waveforms"
     )
     parser.add_argument("--bank", type=Path, help="with --waves: noise for their variants")
     parser.add_argument("--noise-seed", type=int, default=0, help="with --waves: draws the noise, as for features")
+    parser.add_argument(
+        "--stage",
+        default="",
+        metavar="FOLDER",
+        help="copy inputs to this folder of the node first, as '$TMPDIR', and remove them in the end",
+    )
 
-    def open_inputs(arguments: argparse.Namespace):
-        from functools import partial
-
+    @contextmanager
+    def inputs(arguments: argparse.Namespace):
+        from srctrace.staging import staging
         from srctrace.trials import FeatureSets, WaveSets
 
         if bool(arguments.features) == bool(arguments.waves) or bool(arguments.waves) != bool(arguments.bank):
             raise UserError("give --features, or --waves and --bank")
-        if arguments.features:
-            return partial(FeatureSets.open, arguments.features)
-        return partial(WaveSets.open, arguments.waves, arguments.bank, arguments.noise_seed)
+        with staging(arguments.stage) as staged:
+            if arguments.features:
+                yield partial(FeatureSets.open, arguments.features, staged=staged)
+            else:
+                yield partial(WaveSets.open, arguments.waves, arguments.bank, arguments.noise_seed, staged=staged)
 
-    return open_inputs
+    return inputs
 
 
 def _add_cells(parser: argparse.ArgumentParser, form: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from srctrace.errors import UserError
+from srctrace.placement import take_gpu
 
 WORDS_FOR_TOO_LITTLE = ("can't allocate memory", "ALLOC_FAILED")  # in errors of torch and of NVIDIA's libraries
 
@@ -14,9 +15,13 @@ WORDS_FOR_TOO_LITTLE = ("can't allocate memory", "ALLOC_FAILED")  # in errors of
 def prepare(name: str, threads: int) -> torch.device:
     """The device for `auto`, `cpu` or `cuda`, with `threads` CPU threads and deterministic kernels.
 
+    A GPU is this process's alone among those of srctrace: it is waited for.
+
     Raises:
         UserError: `cuda` is asked for and there is none.
     """
+    if name != "cpu" and torch.backends.cuda.is_built():
+        take_gpu()
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: cuda was asked for, but torch finds no GPU: use auto or cpu")
     torch.set_num_threads(threads)

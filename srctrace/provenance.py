@@ -51,6 +51,15 @@ def git_commit(folder: str | os.PathLike = ".") -> str:
         return ""
 
 
+def code_digest() -> str:
+    """Digest of the package's Python code, to tell whether a container holds the same as a checkout."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def sha256(path: str | os.PathLike) -> str:
     """Digest of a file."""
     with Path(path).open("rb") as file:

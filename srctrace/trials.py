@@ -7,7 +7,7 @@ Both are of the same trials: the noise of an utterance's variant depends on the 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,7 @@ from srctrace.bank import Bank, open_bank
 from srctrace.errors import UserError
 from srctrace.features import open_features
 from srctrace.rng import generator
+from srctrace.staging import Staged
 from srctrace.store import Store, open_store
 
 
@@ -62,8 +63,11 @@ class FeatureSets:
     places: dict[tuple[str, str], tuple[Store, int]]
 
     @classmethod
-    def open(cls, folder: str | os.PathLike, languages: Sequence[str]) -> "FeatureSets":
+    def open(cls, folder: str | os.PathLike, languages: Sequence[str], staged: Staged = list) -> "FeatureSets":
         """Open `folder/{language}.npy` for each language.
+
+        Args:
+            staged: see `staging.staging`.
 
         Raises:
             UserError: one is missing or damaged, or they were made with different options.
@@ -75,6 +79,7 @@ class FeatureSets:
             if made is not None and this != made:
                 raise UserError(f"{path}: made with other front-end options than the other languages: make it again")
             made = this
+        stores = dict(zip(stores, staged(stores.values()), strict=True))
         places = {
             (record["utterance"], record["variant"]): (store, index)
             for store in stores.values()
@@ -112,22 +117,29 @@ class WaveSets:
 
     @classmethod
     def open(
-        cls, folder: str | os.PathLike, bank: str | os.PathLike, seed: int, languages: Sequence[str]
+        cls,
+        folder: str | os.PathLike,
+        bank: str | os.PathLike,
+        seed: int,
+        languages: Sequence[str],
+        staged: Staged = list,
     ) -> "WaveSets":
         """Open `folder/{language}.npy` for each language.
 
         Args:
             seed: draws the noise, as for the features: the protocol's.
+            staged: see `staging.staging`.
 
         Raises:
             UserError: a file is missing or damaged.
         """
-        stores = {language: open_store(Path(folder) / f"{language}.npy", ["utterance"]) for language in languages}
-        places = {
-            record["utterance"]: (store, index) for store in stores.values() for index, record in enumerate(store.rows)
-        }
+        stores = [open_store(Path(folder) / f"{language}.npy", ["utterance"]) for language in languages]
+        noise = open_bank(bank)
+        *stores, noise_store = staged([*stores, noise.store])
+        noise = replace(noise, samples=noise_store.array, store=noise_store)
+        places = {record["utterance"]: (store, index) for store in stores for index, record in enumerate(store.rows)}
         made = {"frontend": "waves", "sample_rate": SAMPLE_RATE, "seed": seed}
-        return cls(stores, made, places, open_bank(bank), seed)
+        return cls(dict(zip(languages, stores, strict=True)), made, places, noise, seed)
 
     @property
     def read(self) -> dict[str, Store]:

@@ -28,7 +28,6 @@ TESTS = grid.tests(config)
 SSL = grid.ssl_frontends(config)
 FROZEN = [name for name, frontend in SSL.items() if frontend.mode == grid.FROZEN]
 BATCH_SECONDS = str(config["ssl"]["batch_seconds"])  # a resource, no param: another value changes no result
-GPUS = 0 if config["device"] == "cpu" else srctrace_config.count_gpus()
 
 MANIFEST = f"results/{CORPUS['name']}/manifest.tsv"
 SCANNED = MANIFEST.replace("manifest", "scanned") if config["speakers"]["from"] == "clusters" else MANIFEST
@@ -49,19 +48,10 @@ for frontend in SSL.values():
         )
 
 
-# `resources: gpu=1` alone would not keep two local jobs off one GPU.
-workflow.global_resources.setdefault("gpu", max(GPUS, 1))
-
-# Two jobs that each start a thread per core are slower than one; a step that wants threads is told how many. Nothing is
-# fetched from the hub but by the rules that are there for it; a container has another home, so its cache is named.
+# The hub's cache, and whether a person wants it alone: all jobs are offline but those that fetch weights.
 CACHES = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 HF_HOME = os.environ.get("HF_HOME") or f"{CACHES}/huggingface"
-# For those rules. No param of theirs, as a change is no reason to run again.
 WANTED_OFFLINE = os.environ.get("HF_HUB_OFFLINE") or "0"
-shell.prefix(
-    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
-    f" HF_HOME={shlex.quote(HF_HOME)} HF_HUB_OFFLINE=1 WANTED_OFFLINE={shlex.quote(WANTED_OFFLINE)}; "
-)
 
 
 wildcard_constraints:
@@ -236,23 +226,3 @@ def figure(name):
         labels={"system": system or "all", "figure": kind},
         caption=f"../report/{CAPTIONS.get(kind, kind)}.rst",
     )
-
-
-RUN_LOCK = None
-
-
-def take_run_lock():
-    """Refuse a second run in this folder. The kernel drops this lock with the process, however that ends, while
-    Snakemake's own lock outlives a killed run."""
-    global RUN_LOCK
-    RUN_LOCK = open(".snakemake/srctrace.lock", "w")
-    try:
-        fcntl.flock(RUN_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError(
-            f"another run is at work in {os.getcwd()}: wait for it to end, or use another folder"
-        ) from None
-
-
-onstart:
-    take_run_lock()

@@ -11,12 +11,10 @@ if CORPUS["type"] == "builtin":
         benchmark:
             "results/benchmarks/speak/{language}.tsv"
         container:
-            config["containers"]["preprocess"]
+            image("preprocess")
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=20,
-            gpu=0,
+            **needs("speak"),
         params:
             sources=CORPUS["sources"],
             out_of_set=flags({"out_of_set": CORPUS["out_of_set"]}),
@@ -39,12 +37,10 @@ if not (config["noise"]["musan"] and config["noise"]["rirs"]):
         benchmark:
             "results/benchmarks/make_noise/all.tsv"
         container:
-            config["containers"]["preprocess"]
+            image("preprocess")
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=20,
-            gpu=0,
+            **needs("speak"),
         params:
             seed=config["builtin"]["seed"],
         shell:
@@ -67,12 +63,10 @@ rule scan:
     benchmark:
         "results/benchmarks/scan/all.tsv"
     container:
-        config["containers"]["preprocess"]
+        image("preprocess")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
+        **needs("scan"),
     params:
         corpus=lambda wildcards, input: flags(
             {
@@ -106,12 +100,10 @@ if CORPUS["released_lfcc"]:
         benchmark:
             "results/benchmarks/import_lfcc/{language}.tsv"
         container:
-            config["containers"]["model"]
+            image("model")
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
-            gpu=0,
+            **needs("decode"),
         params:
             root=lambda wildcards: CORPUS["path"],
             variants=config["variants"],

@@ -17,12 +17,10 @@ for dataset in CATALOGUE.values():
         retries: 2
         localrule: True
         container:
-            config["containers"]["preprocess"]
+            image("preprocess")
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=1440,
-            gpu=0,
+            **needs("fetch"),
         params:
             name=dataset.name,
             to=parent_of_output,

@@ -26,14 +26,14 @@ for tests in dict.fromkeys(TESTS.values()):
             "results/benchmarks/score/{system}-{train}-seed{seed}.tsv"
         wildcard_constraints:
             train="|".join(map(re.escape, trains)),
+        group:
+            "score"  # submitted as one job, several models at a time
         container:
-            config["containers"]["model"]
+            image("model")
         threads: 1
         resources:
-            mem_mb=lambda wildcards: 6000 if is_fine_tuned(wildcards) else 2000,
-            runtime=lambda wildcards: 480 if is_fine_tuned(wildcards) else 60,
+            **needs(lambda wildcards: "ssl score" if is_fine_tuned(wildcards) else "score", gpu=True),
             batch_seconds=BATCH_SECONDS,
-            gpu=1 if GPUS else 0,
         params:
             model=lambda wildcards, input: str(Path(input.model[0]).parent),
             inputs=lambda wildcards: input_flags(wildcards.system, wildcards.train),
@@ -42,7 +42,7 @@ for tests in dict.fromkeys(TESTS.values()):
             folder=parent_of_output,
             device=config["device"],
         shell:
-            "srctrace score --model {params.model} {params.inputs} {params.precision} --splits {input.splits}"
+            'srctrace score --model {params.model} {params.inputs} --stage "$STAGE" {params.precision} --splits {input.splits}'
             " --batch-seconds {resources.batch_seconds} --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
 
     rule:
@@ -59,13 +59,13 @@ for tests in dict.fromkeys(TESTS.values()):
             "results/benchmarks/measure/{system}-{train}-seed{seed}.tsv"
         wildcard_constraints:
             train="|".join(map(re.escape, trains)),
+        group:
+            "score"
         container:
-            config["containers"]["report"]
+            image("report")
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=20,
-            gpu=0,
+            **needs("table"),
         params:
             cells=[f"{cell.protocol}/{cell.test.name}" for cell in tested],
             corpus=CORPUS["name"],
@@ -98,12 +98,10 @@ for protocol in grid.tested_protocols(config):
         benchmark:
             f"results/benchmarks/audit/{protocol}.tsv"
         container:
-            config["containers"]["report"]
+            image("report")
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
-            gpu=0,
+            **needs("audit"),
         params:
             name=f"--corpus {CORPUS['name']} --protocol {protocol}",
             cells=[f"{cell.train.name}/{cell.test.name}" for cell in CELLS if cell.protocol == protocol],
@@ -127,12 +125,10 @@ for protocol in grid.tested_protocols(config):
         benchmark:
             f"results/benchmarks/compare/{protocol}.tsv"
         container:
-            config["containers"]["report"]
+            image("report")
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=120,
-            gpu=0,
+            **needs("audit"),
         params:
             protocol=protocol,
             results=lambda wildcards, input: str(Path(input.splits[0]).parents[1]),
@@ -153,12 +149,10 @@ rule collect:
     wildcard_constraints:
         table="|".join(CELL_TABLES),
     container:
-        config["containers"]["report"]
+        image("report")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
-        gpu=0,
+        **needs("table"),
     shell:
         "srctrace collect {wildcards.table} {input} --out {output} 2> {log}"
 
@@ -173,11 +167,9 @@ rule summarise:
     benchmark:
         "results/benchmarks/summarise/all.tsv"
     container:
-        config["containers"]["report"]
+        image("report")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
-        gpu=0,
+        **needs("table"),
     shell:
         "srctrace summarise {input} --out {output} 2> {log}"

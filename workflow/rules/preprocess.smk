@@ -13,12 +13,10 @@ rule decode:
     benchmark:
         "results/benchmarks/decode/{language}.tsv"
     container:
-        config["containers"]["model" if CORPUS["type"] == "mcl-mlaad" else "preprocess"]  # tensors need torch
+        image("model" if CORPUS["type"] == "mcl-mlaad" else "preprocess")  # tensors need torch
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
-        gpu=0,
+        **needs("decode"),
     params:
         root=lambda wildcards: CORPUS["path"],
         seconds=config["seconds"],
@@ -39,12 +37,10 @@ rule pack_noise:
     benchmark:
         "results/benchmarks/pack_noise/all.tsv"
     container:
-        config["containers"]["preprocess"]
+        image("preprocess")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=120,
-        gpu=0,
+        **needs("extract"),
     params:
         seed=config["protocol_seed"],
         listing=lambda wildcards, input: flags({"listing": input.get("listing")}),
@@ -71,12 +67,10 @@ if not CORPUS["released_lfcc"]:
         benchmark:
             "results/benchmarks/extract/{language}.tsv"
         container:
-            config["containers"]["preprocess"]
+            image("preprocess")
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=120,
-            gpu=0,
+            **needs("extract"),
         params:
             variants=config["variants"],
             seed=config["protocol_seed"],

@@ -13,12 +13,10 @@ rule split:
     benchmark:
         "results/benchmarks/split/all.tsv"
     container:
-        config["containers"]["preprocess"]
+        image("preprocess")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
-        gpu=0,
+        **needs("table"),
     params:
         seed=config["protocol_seed"],
         options=flags({name: value for name, value in config["split"].items() if name != "lists"}),
@@ -43,12 +41,10 @@ for kind in dict.fromkeys(condition.kind for condition in CONDITIONS.values()):
         benchmark:
             f"results/benchmarks/list_conditions/{kind}.tsv"
         container:
-            config["containers"]["preprocess"]
+            image("preprocess")
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=20,
-            gpu=0,
+            **needs("table"),
         params:
             conditions=[str(condition) for condition in listed],
             folder=parent_of_output,

@@ -9,14 +9,12 @@ rule record_config:
     benchmark:
         "results/benchmarks/record_config/all.tsv"
     container:
-        config["containers"]["report"]
+        image("report")
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
-        gpu=0,
+        **needs("table"),
     params:
-        config=json.dumps(config, indent=1),
+        config=lambda wildcards: json.dumps(config, indent=1),  # a function, as it has braces
     shell:
         "printf '%s\\n' {params.config:q} > {output} 2> {log}"
 
@@ -35,12 +33,10 @@ rule plot:
     benchmark:
         "results/benchmarks/plot/all.tsv"
     container:
-        config["containers"]["report"]
+        image("report")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
-        gpu=0,
+        **needs("table"),
     params:
         inputs=report_flags,
     shell:
@@ -58,12 +54,10 @@ rule report:
     benchmark:
         "results/benchmarks/report/all.tsv"
     container:
-        config["containers"]["report"]
+        image("report")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
-        gpu=0,
+        **needs("table"),
     params:
         inputs=report_flags,
     shell:

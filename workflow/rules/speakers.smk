@@ -17,12 +17,10 @@ if config["speakers"]["from"] == "clusters":
         benchmark:
             "results/benchmarks/embed_speakers/{language}.tsv"
         container:
-            config["containers"]["model" if config["speakers"]["model"] else "preprocess"]
+            image("model" if config["speakers"]["model"] else "preprocess")
         threads: 1
         resources:
-            mem_mb=4000 if config["speakers"]["model"] else 1000,
-            runtime=240,
-            gpu=1 if GPUS and config["speakers"]["model"] else 0,
+            **needs("embed" if config["speakers"]["model"] else "extract", gpu=bool(config["speakers"]["model"])),
         params:
             model=flags({"model": config["speakers"]["model"]}),
             device=config["device"],
@@ -46,12 +44,10 @@ if config["speakers"]["from"] == "clusters":
         benchmark:
             "results/benchmarks/cluster_speakers/all.tsv"
         container:
-            config["containers"]["preprocess"]
+            image("preprocess")
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=480,
-            gpu=0,
+            **needs("cluster"),
         params:
             folder=EMBEDDINGS,
             seed=config["protocol_seed"],

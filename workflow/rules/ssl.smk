@@ -20,12 +20,10 @@ rule fetch_checkpoint:
     retries: 2
     localrule: True
     container:
-        config["containers"]["model"]
+        image("model")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
-        gpu=0,
+        **needs("fetch"),
     params:
         checkpoint=lambda wildcards: SSL[wildcards.frontend].checkpoint,
         revision=lambda wildcards: SSL[wildcards.frontend].revision,
@@ -43,12 +41,10 @@ rule make_checkpoint:
     benchmark:
         "results/benchmarks/make_checkpoint/{architecture}.tsv"
     container:
-        config["containers"]["model"]
+        image("model")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **needs("table"),
     shell:
         "srctrace make-checkpoint {wildcards.architecture} --out {output} 2> {log}"
 
@@ -69,12 +65,10 @@ rule pretrain:
     wildcard_constraints:
         state="pretrained|untrained",
     container:
-        config["containers"]["model"]
+        image("model")
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=1440,
-        gpu=1 if GPUS else 0,
+        **needs("pretrain", gpu=True),
     params:
         options=lambda wildcards: flags(config["pretrain"] | ({"steps": 0} if wildcards.state == "untrained" else {})),
         device=config["device"],
@@ -102,13 +96,11 @@ rule extract_hidden:
     wildcard_constraints:
         frontend="|".join(map(re.escape, FROZEN)) or "none",
     container:
-        config["containers"]["model"]
+        image("model")
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=480,
+        **needs("ssl extract", gpu=True),
         batch_seconds=BATCH_SECONDS,
-        gpu=1 if GPUS else 0,
     params:
         layers=lambda wildcards: SSL[wildcards.frontend].layers,
         variants=config["variants"],

@@ -17,12 +17,10 @@ rule train:
     benchmark:
         "results/benchmarks/train/{system}-{train}-seed{seed}.tsv"
     container:
-        config["containers"]["model"]
+        image("model")
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 12000 if is_fine_tuned(wildcards) else 2000,
-        runtime=lambda wildcards: 1440 if is_fine_tuned(wildcards) else 240,
-        gpu=1 if GPUS else 0,
+        **needs(lambda wildcards: "ssl train" if is_fine_tuned(wildcards) else "train", gpu=True),
     params:
         inputs=lambda wildcards: input_flags(wildcards.system, wildcards.train),
         checkpoint=lambda wildcards: checkpoint_flags(wildcards.system, wildcards.train),
@@ -31,6 +29,6 @@ rule train:
         options=lambda wildcards: flags(grid.training_of(config, wildcards.system, CONDITIONS[wildcards.train])),
         device=config["device"],
     shell:
-        "srctrace train {params.inputs} {params.checkpoint} --split {input.split} --system {wildcards.system}"
+        'srctrace train {params.inputs} --stage "$STAGE" {params.checkpoint} --split {input.split} --system {wildcards.system}'
         " --sizes {params.sizes:q} --sources {input.sources} --seed {wildcards.seed} {params.options}"
         " --device {params.device} --threads {threads} --out {params.folder} 2> {log}"

@@ -1,0 +1,81 @@
+"""The journal of a run: what Snakemake's main process did with each job, one JSON object per line.
+
+It is written to `results/logs/jobs.jsonl`, from the events that Snakemake gives to its loggers, and read by
+`srctrace status`. Standard library only: the Snakefile imports it.
+
+    {"event": "run", "time": …, "host": …, "pid": …, "executor": …, "planned": {rule: jobs}, "config": {…}}
+    {"event": "job", "time": …, "job": 7, "rule": "train", "wildcards": {…}, "log": […], "resources": {…}}
+    {"event": "group", "time": …, "jobs": {"<id>": 8, …}}   jobs that are submitted as one, under one of these ids
+    {"event": "slurm", "time": …, "job": "7", "slurm": "4711", "log": "…"}
+    {"event": "done", "time": …, "job": 7}
+    {"event": "failed", "time": …, "job": 7, "why": "…", "log": […]}
+    {"event": "group failed", "time": …, "jobs": [8, …], "log": […]}
+    {"event": "end", "time": …, "success": true}
+"""
+
+import json
+import logging
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+JOURNAL = "results/logs/jobs.jsonl"
+RESOURCES = ("mem_mb", "runtime", "gpu", "gres")
+SUBMITTED = re.compile(r"Job (\S+) has been submitted with SLURM jobid (\S+) \(log: (.*)\)")
+
+
+class Journal(logging.Handler):
+    """Writes the events of Snakemake's main process into the journal."""
+
+    def __init__(self, executor: str, planned: Mapping[str, int], config: Mapping, path: str = JOURNAL):
+        super().__init__(logging.INFO)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for as long as the process
+        self._write(
+            "run",
+            host=platform.node(),
+            pid=os.getpid(),
+            executor=executor,
+            planned=dict(planned),
+            config=config,
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take an event; called by `logging`, and never in the way of a run."""
+        try:
+            self._take(record)
+        except Exception:
+            self.handleError(record)
+
+    def end(self, success: bool) -> None:
+        """The run is over."""
+        self._write("end", success=success)
+
+    def _take(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event == "job_info":
+            resources = {name: record.resources.get(name) for name in RESOURCES if record.resources.get(name)}
+            self._write(
+                "job",
+                job=record.jobid,
+                rule=record.rule_name,
+                wildcards=dict(record.wildcards),
+                log=list(record.log),
+                resources={**resources, "threads": record.threads},
+            )
+        elif event == "job_finished":
+            self._write("done", job=record.job_id)
+        elif event == "job_error":
+            self._write("failed", job=record.jobid, why=record.rule_msg or "", log=list(record.log))
+        elif event == "group_info":
+            self._write("group", jobs={job.uuid(): job.jobid for job in record.jobs})
+        elif event == "group_error":
+            self._write("group failed", jobs=[info["jobid"] for info in record.job_error_info], log=record.aux_logs)
+        elif event is None and (found := SUBMITTED.match(record.getMessage())):
+            self._write("slurm", job=found[1], slurm=found[2], log=found[3])
+
+    def _write(self, event: str, **what: object) -> None:
+        self.file.write(json.dumps({"event": event, "time": round(time.time(), 1), **what}) + "\n")

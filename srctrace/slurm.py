@@ -1,0 +1,70 @@
+"""What is asked of Slurm beside what Snakemake's plugin does. Standard library only: the Snakefile imports it."""
+
+import os
+import re
+import subprocess
+import time
+
+from srctrace.errors import UserError
+
+RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")  # the plugin gives all jobs of a run this name
+CLIENT_SECONDS = 60
+
+
+def states() -> dict[str, tuple[str, str]]:
+    """Slurm's id of each of the user's jobs in the queue to its state and, where it waits, the reason."""
+    return {number: (state, reason) for number, _, _, state, reason in _queue()}
+
+
+def cancel_orphans(workdir: str | os.PathLike, seconds: float = 120) -> list[str]:
+    """Cancel what a run of this folder that was killed has left in the queue, and wait until it is gone.
+
+    The jobs would be submitted once more, and two that write the same files delete each other's. Only for a process
+    that knows to be the folder's only run.
+
+    Returns:
+        The ids of the jobs.
+
+    Raises:
+        UserError: Slurm does not answer, or some are still there after `seconds`.
+    """
+    own, workdir = os.environ.get("SLURM_JOB_ID", ""), os.path.realpath(workdir)
+
+    def left() -> list[str]:
+        return [
+            number
+            for number, name, folder, _, _ in _queue()
+            if RUN_ID.search(name) and number != own and os.path.realpath(folder) == workdir
+        ]
+
+    orphans = left()
+    if orphans:
+        _ask("scancel", *orphans)
+    until = time.monotonic() + seconds
+    while still := [number for number in left() if number in orphans] if orphans else []:
+        if time.monotonic() > until:
+            raise UserError(
+                f"Slurm jobs {', '.join(still)} of an earlier run in this folder do not end: look at them with squeue, "
+                "and start again when they are gone"
+            )
+        time.sleep(1)
+    return orphans
+
+
+def _queue() -> list[tuple[str, ...]]:
+    """Id, name, working directory, state and reason of each of the user's jobs."""
+    listing = _ask("squeue", "--me", "--noheader", "--format", "%i\t%j\t%Z\t%T\t%r")
+    rows = (tuple(line.split("\t")) for line in listing.splitlines())
+    return [row for row in rows if len(row) == 5]
+
+
+def _ask(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_SECONDS, check=True)
+    except FileNotFoundError:
+        raise UserError(f"{command[0]}: not found: this is no machine that submits to Slurm") from None
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{command[0]}: Slurm's controller does not answer") from None
+    except subprocess.CalledProcessError as error:
+        raise UserError(f"{command[0]}: {error.stderr.strip()}") from None
+    return done.stdout

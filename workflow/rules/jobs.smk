@@ -1,0 +1,182 @@
+# What a job asks for and where it runs: memory, time, GPU, image. And what becomes known of a run while it goes on.
+
+import platform
+
+from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
+
+from srctrace import __version__, journal, slurm
+from srctrace.errors import UserError
+from srctrace.provenance import code_digest
+from srctrace.status import failures
+
+# What the process that a person starts finds holds for its jobs too, wherever these run.
+GPUS = int(os.environ.setdefault("SRCTRACE_GPUS", str(srctrace_config.count_gpus())))
+ALONE = workflow.is_main_process and workflow.local_exec  # one machine's jobs are all started here
+# What a profile says, among its default resources, of jobs on a GPU and of the disks of nodes.
+SITE = {
+    name: str(resource.raw).strip("'\"")
+    for name, resource in (workflow.resource_settings.default_resources or {}).items()
+}
+GPU_REQUEST = SITE.get("gpu_request", "gpus" if GPUS else "none")  # or gpu:1, gpu:a100:1 and the like: a gres
+GPU_PARTITION = SITE.get("gpu_partition", "")
+STAGE = SITE.get("stage", "")
+ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and GPU_REQUEST != "none")
+
+# What jobs ask for, in MB and minutes; a retry asks for twice as much. In brackets what was measured of memory, in MB
+# (benchmarks/results/resources.md); in a job of Slurm's, Snakemake takes 300 beside it.
+NEEDS = {
+    "table": (1000, 20),  # [180] lists, tables, figures, the page
+    "speak": (1000, 60),  # [290]
+    "scan": (2000, 20),  # [1200 for a million utterances]
+    "decode": (1000, 120),  # [70] written utterance by utterance
+    "extract": (1000, 120),  # [160]
+    "embed": (4000, 240),
+    "cluster": (2000, 480),
+    "audit": (2000, 120),  # [150 for 1 200 utterances]
+    "fetch": (2000, 1440),  # [80] the time is the download's
+    "train": (8000, 480),  # [4700] the paper's AASIST, in batches of 64 with mixup
+    "score": (3000, 30),  # [1150]
+    "pretrain": (4000, 1440),  # [1460]
+    # Of XLS-R 300M's size, on a CPU for small corpora only: there it takes half a second for an utterance.
+    "ssl train": (12000, 1440),  # weights, gradients, and Adam's two means alone are 5 GB
+    "ssl score": (6000, 60 if ON_GPU else 480),
+    "ssl extract": (6000, 120 if ON_GPU else 480),
+}
+
+# Without a limit, two local jobs with gpu=1 would share one. Of a cluster's jobs, each has a pool of its own.
+for name in ("gpu", "gres_gpu"):
+    workflow.global_resources.setdefault(name, max(GPUS, 1) if ALONE else 1)
+
+
+resource_scopes:
+    gpu="local",
+    gres_gpu="local",
+
+
+def needs(what, gpu=False):
+    """The resources of a rule: those of NEEDS, by name or by a function of the wildcards; with `gpu`, a GPU if there is one."""
+
+    def ask(index):
+        return lambda wildcards, attempt: NEEDS[what(wildcards) if callable(what) else what][index] * 2 ** (attempt - 1)
+
+    asked = {"mem_mb": ask(0), "runtime": ask(1), "gpu": 0}
+    if gpu and ON_GPU:
+        asked |= {"gres": GPU_REQUEST, "gres_gpu": 1} if ":" in GPU_REQUEST else {"gpu": 1}
+        asked |= {"slurm_partition": GPU_PARTITION} if GPU_PARTITION else {}
+    return asked
+
+
+def image(name):
+    """The container image of an environment: `preprocess`, `model` (with CUDA where jobs run on a GPU) or `report`."""
+    name = ("model-cuda" if ON_GPU else "model-cpu") if name == "model" else name
+    try:
+        place = config["containers"].format(image=name, version=__version__)
+    except (KeyError, IndexError, ValueError) as error:
+        raise WorkflowError(
+            f"config: containers: {config['containers']}: knows {{image}} and {{version}}: {error!r}"
+        ) from None
+    if IN_CONTAINERS and workflow.is_main_process and "://" not in place and not os.path.exists(place):
+        raise WorkflowError(f"containers: {place}: no such image: `make containers IMAGES={name}` builds it")
+    return place
+
+
+def bind(paths):
+    """Let containers see what lies outside of the working directory, also behind links: Apptainer takes it from the environment."""
+    places = {os.path.abspath(path) for path in paths if path and os.path.exists(path)}
+    places |= {os.path.realpath(place) for place in places}
+    outside = [place for place in sorted(places) if os.path.relpath(place, os.getcwd()).startswith("..")]
+    for place in outside:
+        if set(place) & set(",:"):
+            raise WorkflowError(
+                f"{place}: Apptainer cannot bind a path with a comma or a colon: rename it, or link to it"
+            )
+    given = os.environ.get("APPTAINER_BIND", os.environ.get("SINGULARITY_BIND", "")).split(",")
+    given = [place for place in given if os.path.exists(place.partition(":")[0])]  # the submitting machine's may not be
+    all_of_them = ",".join(dict.fromkeys([*given, *outside]))
+    os.environ.update(APPTAINER_BIND=all_of_them, SINGULARITY_BIND=all_of_them)
+
+
+IN_CONTAINERS = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+if IN_CONTAINERS:
+    os.makedirs(HF_HOME, exist_ok=True)
+    bind(
+        [
+            *("data", "results"),  # which may be links
+            *(CORPUS["path"], CORPUS["table"], config["split"]["lists"], config["speakers"]["lists"]),
+            *config["noise"].values(),
+            config["speakers"]["model"],
+            *(frontend.checkpoint for frontend in SSL.values()),
+            HF_HOME,
+            os.path.expandvars(STAGE),  # of the machine that the job is on
+        ]
+    )
+    if ON_GPU:
+        os.environ.update(APPTAINER_NV="1", SINGULARITY_NV="1")
+
+# Two jobs that each start a thread per core are slower than one; a step that wants threads is told how many. Nothing is
+# fetched from the hub but by the rules that are there for it; a container has another home, so its cache is named. What
+# is said here is no param of a rule, as a change is no reason to run again.
+shell.prefix(
+    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
+    f" HF_HOME={shlex.quote(HF_HOME)} HF_HUB_OFFLINE=1 WANTED_OFFLINE={shlex.quote(WANTED_OFFLINE)}"
+    f" STAGE={shlex.quote(STAGE)}"
+    + (f" SRCTRACE_CODE={code_digest()}; unset PYTHONPATH PYTHONHOME; " if IN_CONTAINERS else "; ")
+)
+
+
+RUN_LOCK = None
+
+
+def take_run_lock():
+    """Refuse a second run in this folder. The kernel drops this lock with the process, however that ends, while
+    Snakemake's own lock outlives a killed run."""
+    global RUN_LOCK
+    RUN_LOCK = open(".snakemake/srctrace.lock", "w")
+    try:
+        fcntl.flock(RUN_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError(
+            f"another run is at work in {os.getcwd()}: wait for it to end, or use another folder"
+        ) from None
+    except OSError as error:
+        logger.warning(f"this disk has no locks ({error.strerror}): see to it that one run only is at work here")
+
+
+def cancel_orphans():
+    """End the jobs that a run which was killed has left with Slurm: they would be done twice, at the same time."""
+    try:
+        orphans = slurm.cancel_orphans(os.getcwd())
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if orphans:
+        logger.warning(f"cancelled what an earlier run has left with Slurm: {', '.join(orphans)}")
+
+
+JOURNAL = None
+
+
+def open_journal():
+    """Write down what becomes of each job, for `srctrace status`."""
+    global JOURNAL
+    jobs = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    planned = {rule.name: jobs.count(rule.name) for rule in workflow.rules if rule.name in jobs}
+    JOURNAL = journal.Journal(workflow.executor_plugin.name, planned, config)
+    logger.addHandler(JOURNAL)
+
+
+onstart:
+    take_run_lock()
+    if workflow.executor_plugin.name == "slurm":
+        cancel_orphans()
+    open_journal()
+
+
+onsuccess:
+    JOURNAL.end(success=True)
+
+
+onerror:
+    if JOURNAL:  # else it ended before it began
+        JOURNAL.end(success=False)
+        logger.error("\n".join(failures(".")))
