@@ -51,8 +51,7 @@ bench: .venv/bench ## measure the preprocessing against other libraries; BENCHFL
 # Of the version that torch's libraries have. CUDA_HOME then is where the package put it.
 .PHONY: cuda
 cuda: .venv/ready ## build the GPU extension with a CUDA compiler from the package registry, where there is none
-	$(BIN)/pip install --quiet --no-deps "nvidia-cuda-nvcc==13.0.*" "nvidia-nvvm==13.0.*" "nvidia-cuda-crt==13.0.*" \
-		"nvidia-cuda-cccl==13.0.*"
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement containers/nvcc.lock
 	CUDA_HOME="$$($(BIN)/python -c 'import nvidia.cu13 as cuda; print(*cuda.__path__)')" SRCTRACE_CUDA=1 \
 		$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 
@@ -60,11 +59,18 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--upgrade --quiet
 
 .PHONY: lock
-lock: ## resolve pyproject.toml again into requirements.lock
+lock: ## resolve pyproject.toml again into requirements.lock, and into those of benchmarks and containers
 	$(BIN)/pip install --quiet uv
 	$(LOCK) --extra builtin --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra bench --constraints requirements.lock --override benchmarks/overrides.txt \
 		--output-file benchmarks/requirements.lock pyproject.toml
+	for group in build nvcc preprocess model-cpu model-cuda report; do \
+		$(LOCK) --group $$group --constraints requirements.lock --output-file containers/$$group.lock || exit; \
+	done
+
+.PHONY: containers
+containers: ## build the container images; IMAGES="…" for some of them, and what else containers/build heeds
+	containers/build $(IMAGES)
 
 # The core under sanitizers, on every instruction set of this machine; and on those of 64-bit Arm, in an emulator.
 CORE := $(filter-out csrc/bind%,$(wildcard csrc/*.cc))

@@ -1,5 +1,7 @@
 """What is asked of Slurm beside what Snakemake's plugin does. Standard library only: the Snakefile imports it."""
 
+import functools
+import math
 import os
 import re
 import subprocess
@@ -14,6 +16,28 @@ CLIENT_SECONDS = 60
 def states() -> dict[str, tuple[str, str]]:
     """Slurm's id of each of the user's jobs in the queue to its state and, where it waits, the reason."""
     return {number: (state, reason) for number, _, _, state, reason in _queue()}
+
+
+@functools.cache
+def longest_minutes(partition: str) -> float:
+    """The time limit of a partition, or of the default one for an empty name; infinite where it is not known.
+
+    A job that asks for more would wait for ever.
+    """
+    try:
+        listing = _ask("sinfo", "--noheader", "--format", "%P\t%l")
+    except UserError:
+        return math.inf
+    limits = dict(line.split("\t") for line in listing.splitlines())
+    found = next((limit for name, limit in limits.items() if partition in (name, name.rstrip("*"))), None)
+    if not partition:
+        found = next((limit for name, limit in limits.items() if name.endswith("*")), None)
+    days, _, clock = found.rpartition("-") if found else ("", "", "")
+    parts = clock.split(":")
+    if not all(part.isdigit() for part in parts):  # infinite, n/a
+        return math.inf
+    hours, minutes, _ = [0] * (3 - len(parts)) + [int(part) for part in parts]
+    return int(days or 0) * 1440 + hours * 60 + minutes
 
 
 def cancel_orphans(workdir: str | os.PathLike, seconds: float = 120) -> list[str]:

@@ -1,5 +1,6 @@
 """Stores that are read many times, at random, are read from a node's own disk rather than from one that is shared."""
 
+import glob
 import os
 import re
 import shutil
@@ -45,7 +46,7 @@ def staging(folder: str) -> Iterator[Staged]:
         return
     below = _existing(folder)
     prefix = f"srctrace-staged.{_HOST}."
-    for left in below.glob(f"{prefix}*"):
+    for left in below.glob(f"{glob.escape(prefix)}*"):
         pid = left.name.removeprefix(prefix).partition(".")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
             shutil.rmtree(left, ignore_errors=True)  # nobody else would

@@ -23,6 +23,13 @@ MEMORY = re.compile(
 TIME = re.compile(r"DUE TO TIME LIMIT|'TIMEOUT'|'DEADLINE'")
 NODE = re.compile(r"DUE TO NODE FAILURE|'NODE_FAIL'|'BOOT_FAIL'")
 CANCELLED = re.compile(r"CANCELLED")
+# What Slurm's reasons mean, of jobs that may wait for ever.
+REASONS = {
+    "PartitionTimeLimit": "it asks for more time than its partition gives: set its runtime, or group fewer",
+    "QOSMaxWallDurationPerJobLimit": "it asks for more time than its quality of service gives: set its runtime",
+    "BadConstraints": "no node has what it asks for",
+    "ReqNodeNotAvail": "no node has what it asks for, or they are kept for others",
+}
 MARKS = {"done": "+", "running": ">", "queued": "~", "failed": "x", "waiting": "."}
 
 
@@ -143,7 +150,7 @@ def report(folder: str | os.PathLike) -> list[str]:
         if job.state == "running" and job.slurm and queue is not None:
             state, reason = queue.get(job.slurm, ("gone", ""))
             if state in ("PENDING", "CONFIGURING", "REQUEUED"):
-                job.state, job.why = "queued", reason
+                job.state, job.why = "queued", f"{reason}: {hint}" if (hint := REASONS.get(reason)) else reason
     return [_headline(run), "", *_stages(run), "", *_models(Path(folder), run), "", *_under_way(run), *failures(folder)]
 
 
@@ -204,14 +211,19 @@ def _models(folder: Path, run: Run) -> list[str]:
 
 
 def _under_way(run: Run) -> list[str]:
+    """A line for each job that is at work or in the queue; for those that were submitted as one, one."""
+    together: dict[str | int, list[Job]] = {}
+    for job in run.jobs.values():
+        if job.state in ("running", "queued") and run.success is None:
+            together.setdefault(job.slurm or job.number, []).append(job)
     lines = []
-    for state in ("running", "queued"):
-        jobs = [job for job in run.jobs.values() if job.state == state] if run.success is None else []
-        for job in jobs:
-            facts = [*([f"Slurm {job.slurm}"] if job.slurm else []), *([job.why] if job.why else [])]
-            facts += [f"attempt {job.attempt}"] if job.attempt > 1 else []
-            lines.append(f"{state}: {job.title}" + (f" ({', '.join(facts)})" if facts else ""))
-    return [*lines, ""] if lines else []
+    for first, *others in together.values():
+        facts = [f"Slurm {first.slurm}"] if first.slurm else []
+        facts += [f"attempt {first.attempt}"] if first.attempt > 1 else []
+        facts += [first.why] if first.why else []
+        more = f" and {len(others)} more" if others else ""
+        lines.append(f"{first.state}: {first.title}{more}" + (f" ({', '.join(facts)})" if facts else ""))
+    return [*sorted(lines, reverse=True), ""] if lines else []
 
 
 def table(rows: list[list[str]]) -> list[str]:

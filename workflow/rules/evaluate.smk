@@ -32,7 +32,12 @@ for tests in dict.fromkeys(TESTS.values()):
             image("model")
         threads: 1
         resources:
-            **needs(lambda wildcards: "ssl score" if is_fine_tuned(wildcards) else "score", gpu=True),
+            **needs(
+                lambda wildcards: "ssl score" if is_fine_tuned(wildcards) else "score",
+                gpu=True,
+                group="score",
+                share=0.8,
+            ),
             batch_seconds=BATCH_SECONDS,
         params:
             model=lambda wildcards, input: str(Path(input.model[0]).parent),
@@ -65,7 +70,7 @@ for tests in dict.fromkeys(TESTS.values()):
             image("report")
         threads: 1
         resources:
-            **needs("table"),
+            **needs("measure", group="score", share=0.2),
         params:
             cells=[f"{cell.protocol}/{cell.test.name}" for cell in tested],
             corpus=CORPUS["name"],

@@ -1,6 +1,6 @@
 # What a job asks for and where it runs: memory, time, GPU, image. And what becomes known of a run while it goes on.
 
-import platform
+import math
 
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
@@ -36,11 +36,12 @@ NEEDS = {
     "audit": (2000, 120),  # [150 for 1 200 utterances]
     "fetch": (2000, 1440),  # [80] the time is the download's
     "train": (8000, 480),  # [4700] the paper's AASIST, in batches of 64 with mixup
-    "score": (3000, 30),  # [1150]
+    "score": (3000, 10),  # [1150]
+    "measure": (1000, 5),  # [90]
     "pretrain": (4000, 1440),  # [1460]
     # Of XLS-R 300M's size, on a CPU for small corpora only: there it takes half a second for an utterance.
     "ssl train": (12000, 1440),  # weights, gradients, and Adam's two means alone are 5 GB
-    "ssl score": (6000, 60 if ON_GPU else 480),
+    "ssl score": (6000, 30 if ON_GPU else 480),
     "ssl extract": (6000, 120 if ON_GPU else 480),
 }
 
@@ -54,17 +55,32 @@ resource_scopes:
     gres_gpu="local",
 
 
-def needs(what, gpu=False):
-    """The resources of a rule: those of NEEDS, by name or by a function of the wildcards; with `gpu`, a GPU if there is one."""
+def needs(what, gpu=False, group="", share=1):
+    """The resources of a rule: those of NEEDS, by name or by a function of the wildcards.
 
-    def ask(index):
-        return lambda wildcards, attempt: NEEDS[what(wildcards) if callable(what) else what][index] * 2 ** (attempt - 1)
+    With `gpu`, a GPU if there is one. `share`: what its jobs may have of the time of the group that they are in.
+    """
+    partition = (gpu and ON_GPU and GPU_PARTITION) or SITE.get("slurm_partition", "")
 
-    asked = {"mem_mb": ask(0), "runtime": ask(1), "gpu": 0}
+    def grown(wildcards, attempt):
+        return [need * 2 ** (attempt - 1) for need in NEEDS[what(wildcards) if callable(what) else what]]
+
+    def minutes(wildcards, attempt):
+        # A job that asks for more than there is would wait for ever; a training goes on at the next attempt.
+        limit = slurm.longest_minutes(partition) if is_slurm() else math.inf
+        limit *= share / workflow.group_settings.group_components.get(group, 1)
+        return max(1, int(min(grown(wildcards, attempt)[1], limit)))
+
+    asked = {"mem_mb": lambda wildcards, attempt: grown(wildcards, attempt)[0], "runtime": minutes, "gpu": 0}
     if gpu and ON_GPU:
         asked |= {"gres": GPU_REQUEST, "gres_gpu": 1} if ":" in GPU_REQUEST else {"gpu": 1}
-        asked |= {"slurm_partition": GPU_PARTITION} if GPU_PARTITION else {}
+        asked |= {"slurm_partition": partition} if partition else {}
     return asked
+
+
+def is_slurm():
+    """Whether this process submits to Slurm."""
+    return workflow.is_main_process and getattr(workflow.executor_plugin, "name", "") == "slurm"
 
 
 def image(name):
@@ -167,7 +183,7 @@ def open_journal():
 
 onstart:
     take_run_lock()
-    if workflow.executor_plugin.name == "slurm":
+    if is_slurm():
         cancel_orphans()
     open_journal()
 
