@@ -1,6 +1,7 @@
 """Where a model runs, and that the same seed gives the same numbers there."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,10 @@ def prepare(name: str, threads: int) -> torch.device:
         take_gpu()
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: cuda was asked for, but torch finds no GPU: use auto or cpu")
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if name == "auto" and given not in ("", "-1", "NoDevFiles") and not torch.cuda.is_available():
+        why = "its build is for CPUs alone" if not torch.backends.cuda.is_built() else "no driver, or it is too old"
+        print(f"GPU {given} was given to this job, but torch finds none ({why}): on the CPU", file=sys.stderr)
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses to be deterministic
     device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -95,6 +95,11 @@ def test_the_paper_s_grid_plans(released, tmp_path):
     assert sum(count for name, count in counts.items() if name.startswith("score_without")) == 11 * 6
     assert counts["fetch_checkpoint"] == 8
     assert "extract_hidden" not in counts
+    # On a cluster, scoring and measuring are grouped, ten models to a job; downloads stay here.
+    profile = yaml.safe_load((ROOT / "slurm" / "config.yaml").read_text())
+    assert profile["group-components"] == ["score=10"]
+    grouped = sum(count for name, count in counts.items() if name.startswith(("score_", "measure_")))
+    assert counts["total"] - grouped - counts["fetch_checkpoint"] - counts["all"] + -(-counts["train"] // 10) < 250
 
 
 @pytest.mark.timeout(900)
