@@ -8,8 +8,7 @@ It is written to `results/logs/jobs.jsonl`, from the events that Snakemake gives
     {"event": "group", "time": …, "jobs": {"<id>": 8, …}}   jobs that are submitted as one, under one of these ids
     {"event": "slurm", "time": …, "job": "7", "slurm": "4711", "log": "…"}
     {"event": "done", "time": …, "job": 7}
-    {"event": "failed", "time": …, "job": 7, "why": "…", "log": […]}
-    {"event": "group failed", "time": …, "jobs": [8, …], "log": […]}
+    {"event": "failed", "time": …, "job": 7, "why": "…", "cause": "memory", "log": […]}
     {"event": "end", "time": …, "success": true}
 """
 
@@ -19,8 +18,11 @@ import os
 import platform
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+
+from srctrace.causes import cause
 
 JOURNAL = "results/logs/jobs.jsonl"
 RESOURCES = ("mem_mb", "runtime", "gpu", "gres")
@@ -32,6 +34,9 @@ class Journal(logging.Handler):
 
     def __init__(self, executor: str, planned: Mapping[str, int], config: Mapping, path: str = JOURNAL):
         super().__init__(logging.INFO)
+        self._wildcards: dict[int, frozenset] = {}
+        self._causes: Counter = Counter()
+        self._group_causes: dict[int, str] = {}
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for as long as the process
         self._write(
@@ -50,6 +55,10 @@ class Journal(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def failed_for(self, wildcards: Mapping[str, str], cause: str) -> int:
+        """How often jobs with these wildcards have failed for a cause, in this run."""
+        return self._causes[frozenset(wildcards.items()), cause]
+
     def end(self, success: bool) -> None:
         """The run is over."""
         self._write("end", success=success)
@@ -57,6 +66,7 @@ class Journal(logging.Handler):
     def _take(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
         if event == "job_info":
+            self._wildcards[record.jobid] = frozenset(record.wildcards.items())
             resources = {name: record.resources.get(name) for name in RESOURCES if record.resources.get(name)}
             self._write(
                 "job",
@@ -68,12 +78,15 @@ class Journal(logging.Handler):
             )
         elif event == "job_finished":
             self._write("done", job=record.job_id)
-        elif event == "job_error":
-            self._write("failed", job=record.jobid, why=record.rule_msg or "", log=list(record.log))
         elif event == "group_info":
             self._write("group", jobs={job.uuid(): job.jobid for job in record.jobs})
-        elif event == "group_error":
-            self._write("group failed", jobs=[info["jobid"] for info in record.job_error_info], log=record.aux_logs)
+        elif event == "group_error":  # followed by an error of each member, which says less
+            why = cause("", record.aux_logs)
+            self._group_causes |= {info["jobid"]: why for info in record.job_error_info}
+        elif event == "job_error":
+            why = self._group_causes.pop(record.jobid, "") or cause(record.rule_msg or "", record.log)
+            self._causes[self._wildcards.get(record.jobid), why] += 1
+            self._write("failed", job=record.jobid, why=record.rule_msg or "", cause=why, log=list(record.log))
         elif event is None and (found := SUBMITTED.match(record.getMessage())):
             self._write("slurm", job=found[1], slurm=found[2], log=found[3])
 

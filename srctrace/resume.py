@@ -29,6 +29,7 @@ class Interruption:
             SystemExit: with status 128 + signal.
         """
         if self.number:
+            tqdm.write(f"stopped by signal {self.number}: the next run goes on from here", file=sys.stderr)
             raise SystemExit(128 + self.number)
 
 

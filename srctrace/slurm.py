@@ -19,22 +19,27 @@ def states() -> dict[str, tuple[str, str]]:
 
 
 @functools.cache
-def longest_minutes(partition: str) -> float:
-    """The time limit of a partition, or of the default one for an empty name; infinite where it is not known.
+def limits(partition: str) -> tuple[float, float]:
+    """Minutes that a job may take in a partition, and megabytes that its largest node has; infinite where not known.
 
-    A job that asks for more would wait for ever.
+    A job that asks for more waits for ever, or is refused. An empty name stands for the default partition.
     """
     try:
-        listing = _ask("sinfo", "--noheader", "--format", "%P\t%l")
+        listing = _ask("sinfo", "--noheader", "--exact", "--format", "%P\t%l\t%m")
     except UserError:
-        return math.inf
-    limits = dict(line.split("\t") for line in listing.splitlines())
-    found = next((limit for name, limit in limits.items() if partition in (name, name.rstrip("*"))), None)
-    if not partition:
-        found = next((limit for name, limit in limits.items() if name.endswith("*")), None)
-    days, _, clock = found.rpartition("-") if found else ("", "", "")
+        return math.inf, math.inf
+    rows = [line.split("\t") for line in listing.splitlines()]
+    ours = [row for row in rows if (row[0].rstrip("*") == partition if partition else row[0].endswith("*"))]
+    if not ours:
+        return math.inf, math.inf
+    return _minutes(ours[0][1]), max(float(memory.rstrip("+")) for _, _, memory in ours)
+
+
+def _minutes(text: str) -> float:
+    """Of a time as Slurm writes it: [days-]hours:minutes:seconds, minutes:seconds, infinite or n/a."""
+    days, _, clock = text.rpartition("-")
     parts = clock.split(":")
-    if not all(part.isdigit() for part in parts):  # infinite, n/a
+    if not all(part.isdigit() for part in parts):
         return math.inf
     hours, minutes, _ = [0] * (3 - len(parts)) + [int(part) for part in parts]
     return int(days or 0) * 1440 + hours * 60 + minutes

@@ -13,16 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srctrace import grid, slurm
+from srctrace.causes import CANCELLED, MEMORY, NODE, REFUSED, TIME, read
 from srctrace.errors import UserError
 from srctrace.journal import JOURNAL
 
 TAIL = 12  # lines of a failed job's log
-MEMORY = re.compile(
-    r"OUT_OF_MEMORY|oom.kill|Exceeded job memory limit|exceeded memory limit|out of memory", re.IGNORECASE
-)
-TIME = re.compile(r"DUE TO TIME LIMIT|'TIMEOUT'|'DEADLINE'")
-NODE = re.compile(r"DUE TO NODE FAILURE|'NODE_FAIL'|'BOOT_FAIL'")
-CANCELLED = re.compile(r"CANCELLED")
 # What Slurm's reasons mean, of jobs that may wait for ever.
 REASONS = {
     "PartitionTimeLimit": "it asks for more time than its partition gives: set its runtime, or group fewer",
@@ -46,6 +41,7 @@ class Job:
     state: str = "running"  # or queued, done, failed
     slurm: str = ""
     why: str = ""
+    cause: str = ""
     slurm_log: str = ""
 
     @property
@@ -128,7 +124,7 @@ def _take(run: Run, members: dict[str, list[int]], event: str, entry: Mapping) -
             job.state = "done"
     elif event == "failed":
         if job := run.jobs.get(entry["job"]):
-            job.state, job.why = "failed", job.why or entry["why"]
+            job.state, job.why, job.cause = "failed", job.why or entry["why"], entry["cause"]
     elif event == "end":
         run.success, run.ended = entry["success"], entry["time"]
 
@@ -245,34 +241,26 @@ def duration(seconds: float) -> str:
 
 
 def _failure(folder: str | os.PathLike, job: Job) -> list[str]:
-    names = list(dict.fromkeys(name for name in [*job.log, job.slurm_log] if name))
-    texts = {name: _read(Path(folder) / name) for name in names}
-    advice = _advice(job, "\n".join([job.why, *texts.values()]))
+    advice = _advice(job)
     attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
     lines = [f"failed: {job.title}{attempt}{': ' if advice else ''}{advice}"]
-    for name, text in texts.items():
-        tail = [line for line in re.split(r"[\r\n]+", text) if line.strip()][-TAIL:]
+    for name in dict.fromkeys(name for name in [*job.log, job.slurm_log] if name):
+        tail = [line for line in re.split(r"[\r\n]+", read(Path(folder) / name)) if line.strip()][-TAIL:]
         lines += [f"  {name}:" if tail else f"  {name}: empty", *(f"    {line[:300]}" for line in tail)]
     return [*lines, ""]
 
 
-def _advice(job: Job, said: str) -> str:
+def _advice(job: Job) -> str:
     """What stopped a job, and what to raise where."""
-    for pattern, words, resource in ((MEMORY, "memory", "mem_mb"), (TIME, "time", "runtime")):
-        if pattern.search(said) and (asked := job.resources.get(resource)):
+    for cause, resource in ((MEMORY, "mem_mb"), (TIME, "runtime")):
+        if job.cause == cause and (asked := job.resources.get(resource)):
             return (
-                f"out of {words} with {resource}={asked}: raise it, in slurm/config.yaml under set-resources, or with "
+                f"out of {cause} with {resource}={asked}: raise it, in slurm/config.yaml under set-resources, or with "
                 f"--set-resources {job.rule}:{resource}={2 * asked}"
             )
-    if NODE.search(said):
-        return "its node failed: run again"
-    if CANCELLED.search(said):
-        return "cancelled, by a person or by the scheduler: run again"
-    return ""
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    if job.cause == REFUSED:
+        return f"Slurm refuses it: {re.sub(r'(?s).*?message was |    sbatch call.*', '', job.why).strip()}"
+    return {
+        NODE: "its node failed: run again",
+        CANCELLED: "cancelled, by a person or by the scheduler: run again",
+    }.get(job.cause, "")

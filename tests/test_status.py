@@ -1,11 +1,13 @@
 """What is said of a run, from journals as Snakemake's main process writes them."""
 
 import json
+import math
 import os
 import platform
 
 import pytest
 
+from srctrace import causes, slurm
 from srctrace.cli import main
 from srctrace.config import complete
 from srctrace.errors import UserError
@@ -45,7 +47,7 @@ def test_states_follow_from_events(write):
     folder = write(train(1), train(2), {"event": "done", "job": 1})
     jobs = read_run(folder).jobs
     assert [jobs[1].state, jobs[2].state] == ["done", "running"]
-    write(train(1), {"event": "failed", "job": 1, "why": "", "log": []}, train(1))
+    write(train(1), {"event": "failed", "job": 1, "why": "", "cause": "", "log": []}, train(1))
     jobs = read_run(folder).jobs  # of the latest run alone
     assert list(jobs) == [1]
     assert (jobs[1].state, jobs[1].attempt) == ("running", 2)
@@ -58,29 +60,59 @@ def test_members_of_a_group_share_its_slurm_job(write):
 
 
 @pytest.mark.parametrize(
-    ("why", "log", "words"),
+    ("why", "log", "expected"),
     [
-        ("SLURM status is: 'OUT_OF_MEMORY'", "", ("memory", "mem_mb=8000", "train:mem_mb=16000", "slurm/config.yaml")),
-        ("", "slurmstepd: error: Job 9 exceeded memory limit (9 > 8), being killed", ("train:mem_mb=16000",)),
-        ("", "error: *** JOB 9 ON n CANCELLED AT … DUE TO TIME LIMIT ***", ("out of time", "train:runtime=960")),
-        ("SLURM status is: 'NODE_FAIL'", "", ("node failed",)),
-        ("SLURM status is: 'CANCELLED'", "", ("cancelled",)),
+        ("SLURM status is: 'OUT_OF_MEMORY'", "", causes.MEMORY),
+        ("SLURM status is: 'FAILED'", "slurmstepd: error: Job 9 exceeded memory limit (9 > 8)", causes.MEMORY),
+        ("SLURM status is: 'FAILED'", "slurmstepd: error: Detected 1 oom_kill event in StepId=9.0", causes.MEMORY),
+        ("SLURM status is: 'TIMEOUT'", "", causes.TIME),
+        ("SLURM status is: 'FAILED'", "error: *** JOB 9 ON n CANCELLED AT … DUE TO TIME LIMIT ***", causes.TIME),
+        ("SLURM status is: 'FAILED'", "stopped by signal 15: the next run goes on from here", causes.TIME),
+        ("SLURM status is: 'CANCELLED'", "stopped by signal 15: the next run goes on from here", causes.CANCELLED),
+        ("SLURM status is: 'NODE_FAIL'", "", causes.NODE),
+        ("SLURM sbatch failed. The error message was 'no such partition'", "", causes.REFUSED),
+        ("SLURM status is: 'FAILED'", "srctrace train: en.npy: no such file", ""),
     ],
 )
-def test_a_failure_says_what_to_raise_and_where(write, why, log, words):
-    folder = write(train(1), {"event": "failed", "job": 1, "why": why, "log": []}, {"event": "end", "success": False})
-    (folder / "t.log").write_text(f"first\nlast line\n{log}")
+def test_the_cause_of_a_failure_is_found(tmp_path, why, log, expected):
+    (tmp_path / "log").write_text(log)
+    assert causes.cause(why, [tmp_path / "log", tmp_path / "none"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("cause", "why", "words"),
+    [
+        (causes.MEMORY, "", "out of memory with mem_mb=8000: raise it, in slurm/config.yaml"),
+        (causes.MEMORY, "", "--set-resources train:mem_mb=16000"),
+        (causes.TIME, "", "out of time with runtime=480"),
+        (causes.NODE, "", "its node failed"),
+        (causes.CANCELLED, "", "cancelled"),
+        (causes.REFUSED, "sbatch failed. The error message was 'x'.\n    sbatch call: …", "Slurm refuses it: 'x'."),
+    ],
+)
+def test_a_failure_says_what_to_raise_and_where(write, cause, why, words):
+    failed = {"event": "failed", "job": 1, "why": why, "cause": cause, "log": []}
+    folder = write(train(1), failed, {"event": "end", "success": False})
+    (folder / "t.log").write_text("first\nlast line\n")
     said = "\n".join(failures(folder))
-    assert all(word in said for word in words), said
+    assert words in said
     assert "last line" in said
 
 
-def test_a_failure_of_its_own_making_gets_no_advice_about_memory(write):
-    folder = write(train(1), {"event": "failed", "job": 1, "why": "SLURM status is: 'FAILED'", "log": []})
+def test_a_failure_of_its_own_making_gets_no_advice(write):
+    folder = write(train(1), {"event": "failed", "job": 1, "why": "SLURM status is: 'FAILED'", "cause": "", "log": []})
     (folder / "t.log").write_text("srctrace train: no such file")
     first, *rest = failures(folder)
     assert first == "failed: train lfcc-resnet18 en seed1"
     assert "no such file" in "".join(rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("1-02:00:00", 1560), ("30:00", 30), ("2:30:00", 150), ("infinite", math.inf), ("n/a", math.inf)],
+)
+def test_time_limits_are_read(text, minutes):
+    assert slurm._minutes(text) == minutes
 
 
 def test_a_journal_that_was_cut_off_is_read(write):

@@ -5,10 +5,12 @@ import math
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from srctrace import __version__, journal, slurm
+from srctrace import __version__, causes, journal, slurm
 from srctrace.errors import UserError
 from srctrace.provenance import code_digest
 from srctrace.status import failures
+
+JOURNAL = None  # open while the run lasts, in the process that a person started
 
 # What the process that a person starts finds holds for its jobs too, wherever these run.
 GPUS = int(os.environ.setdefault("SRCTRACE_GPUS", str(srctrace_config.count_gpus())))
@@ -23,7 +25,7 @@ GPU_PARTITION = SITE.get("gpu_partition", "")
 STAGE = SITE.get("stage", "")
 ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and GPU_REQUEST != "none")
 
-# What jobs ask for, in MB and minutes; a retry asks for twice as much. In brackets what was measured of memory, in MB
+# What jobs ask for, in MB and minutes; a retry asks for twice as much of what ran out. In brackets what was measured of memory, in MB
 # (benchmarks/results/resources.md); in a job of Slurm's, Snakemake takes 300 beside it.
 NEEDS = {
     "table": (1000, 20),  # [180] lists, tables, figures, the page
@@ -62,16 +64,21 @@ def needs(what, gpu=False, group="", share=1):
     """
     partition = (gpu and ON_GPU and GPU_PARTITION) or SITE.get("slurm_partition", "")
 
-    def grown(wildcards, attempt):
-        return [need * 2 ** (attempt - 1) for need in NEEDS[what(wildcards) if callable(what) else what]]
+    def grown(wildcards, attempt, index, cause):
+        # What a job ran out of is doubled; without a journal, as in a dry run, both.
+        times = min(attempt - 1, JOURNAL.failed_for(dict(wildcards.items()), cause)) if JOURNAL else attempt - 1
+        return NEEDS[what(wildcards) if callable(what) else what][index] * 2**times
+
+    def megabytes(wildcards, attempt):
+        limit = slurm.limits(partition)[1] if is_slurm() else math.inf
+        return int(min(grown(wildcards, attempt, 0, causes.MEMORY), limit))
 
     def minutes(wildcards, attempt):
-        # A job that asks for more than there is would wait for ever; a training goes on at the next attempt.
-        limit = slurm.longest_minutes(partition) if is_slurm() else math.inf
+        limit = slurm.limits(partition)[0] if is_slurm() else math.inf  # a training goes on at the next attempt
         limit *= share / workflow.group_settings.group_components.get(group, 1)
-        return max(1, int(min(grown(wildcards, attempt)[1], limit)))
+        return max(1, int(min(grown(wildcards, attempt, 1, causes.TIME), limit)))
 
-    asked = {"mem_mb": lambda wildcards, attempt: grown(wildcards, attempt)[0], "runtime": minutes, "gpu": 0}
+    asked = {"mem_mb": megabytes, "runtime": minutes, "gpu": 0}
     if gpu and ON_GPU:
         asked |= {"gres": GPU_REQUEST, "gres_gpu": 1} if ":" in GPU_REQUEST else {"gpu": 1}
         asked |= {"slurm_partition": partition} if partition else {}
@@ -167,9 +174,6 @@ def cancel_orphans():
         raise WorkflowError(str(error)) from None
     if orphans:
         logger.warning(f"cancelled what an earlier run has left with Slurm: {', '.join(orphans)}")
-
-
-JOURNAL = None
 
 
 def open_journal():
