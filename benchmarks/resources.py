@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from srctrace import provenance
@@ -23,12 +22,17 @@ PAPER = ["--epochs", "1", "--batch-size", "64", "--mixup", "0.5"]
 def main() -> None:
     runs = [Path(name) for name in sys.argv[1:]]
     machine = provenance.machine()
-    lines = [
-        "# What jobs take",
-        "",
-        f"On {machine['processor']}, {machine['cores']} cores. By `{' '.join(command())}`.",
+    lines = ["# What jobs take", "", f"On {machine['processor']}, {machine['cores']} cores, by", "", "```"]
+    lines += [
+        " ".join(["python -m benchmarks.resources", *(f"RUN{number + 1}" for number in range(len(runs)))]),
+        "```",
         "",
     ]
+    for number, run in enumerate(runs, start=1):
+        config = json.loads((run / "config.json").read_text())
+        what = f"corpus {config['corpus']['name']}, {', '.join(config['systems'])}"
+        lines.append(f"- RUN{number}: {what}; {len(config['seeds'])} seeds, {', '.join(config['variants'])}")
+    lines.append("")
     lines += ["| rule | jobs | longest | most memory in MB |", "| --- | --- | --- | --- |"]
     jobs, longest, memory = {}, {}, {}
     for run in runs:
@@ -43,10 +47,6 @@ def main() -> None:
     lines += ["| system | most memory in MB |", "| --- | --- |"]
     lines += [f"| {LFCC}-{backend} | {train(runs[0], f'{LFCC}-{backend}'):.0f} |" for backend in BACKENDS]
     Path(__file__).with_name("results").joinpath("resources.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def command() -> Sequence[str]:
-    return ["python", "-m", "benchmarks.resources", *(f"RUN{number}" for number in range(1, len(sys.argv)))]
 
 
 def train(run: Path, system: str) -> float:

@@ -13,16 +13,18 @@ pytestmark = pytest.mark.workflow
 MODEL = "results/tiny/models/lfcc-resnet18/en/seed1"
 SUBMIT = """#!/bin/sh
 # A batch system of one line: the job runs in the background, and its number is printed.
-cat "$1" >> submitted.sh
-sh "$1" > job.log 2>&1 &
+cat "$1" >> "$0.txt"
+sh "$1" > "$0.log" 2>&1 &
 echo $!
 """
 
 
 @pytest.fixture
 def untrained(run: Run) -> Run:
-    """A finished run in which one model is to be made again."""
+    """A finished run in which one model is to be made again, as what follows from it is missing too."""
     shutil.rmtree(run.folder / MODEL)
+    for table in ("metrics", "classes", "confusion"):
+        (run.folder / "results" / f"{table}.tsv").unlink()
     return run
 
 
@@ -31,12 +33,13 @@ def test_another_batch_system_needs_no_change_in_the_rules(untrained, finished):
     submit.write_text(SUBMIT)
     submit.chmod(submit.stat().st_mode | stat.S_IXUSR)
     done = untrained.snakemake(
+        "results/metrics.tsv",
         *("--executor", "cluster-generic", "--jobs", "2", "--cluster-generic-submit-cmd", str(submit)),
         *("--default-resources", "gpu_request=gpus", "--latency-wait", "20", "--group-components", "score=5"),
     )
     assert done.returncode == 0, done.stdout[-5000:]
     assert untrained.metrics == finished.metrics
-    submitted = (untrained.folder / "submitted.sh").read_text()
+    submitted = (untrained.folder / "submit.txt").read_text()
     assert submitted.count("--allowed-rules 'train'") + submitted.count("--allowed-rules train") == 1
     assert read_run(untrained.folder).executor == "cluster-generic"
 

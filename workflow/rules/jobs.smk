@@ -37,7 +37,7 @@ NEEDS = {
     "cluster": (2000, 480),
     "audit": (2000, 120),  # [150 for 1 200 utterances]
     "fetch": (2000, 1440),  # [80] the time is the download's
-    "train": (8000, 480),  # [4700] the paper's AASIST, in batches of 64 with mixup
+    "train": (8000, 480),  # [5150] the paper's AASIST, in batches of 64 with mixup
     "score": (3000, 10),  # [1150]
     "measure": (1000, 5),  # [90]
     "pretrain": (4000, 1440),  # [1460]
