@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores all --nolock --rerun-incomplete --show-failed-logs
 
-.PHONY: demo test test-paper lint format clean
+.PHONY: demo test test-paper test-hpc lint format clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready ## run config.yaml to results/report.html
@@ -15,6 +15,10 @@ test: .venv/ready ## run the tests
 
 test-paper: .venv/ready ## the paper's run at a tiny size, every protocol, on trees as MLAAD is released
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m paper
+
+test-hpc: .venv/ready ## the workflow in containers and on a Slurm cluster, for real: as root, on Debian
+	tests/hpc/install
+	PATH="$(CURDIR)/$(BIN):$$PATH:$(CURDIR)/build/apptainer/usr/bin" $(BIN)/pytest -m hpc --durations=10
 
 lint: .venv/ready ## check style and the workflow's shape; changes nothing
 	$(BIN)/ruff check

@@ -45,6 +45,20 @@ def _minutes(text: str) -> float:
     return int(days or 0) * 1440 + hours * 60 + minutes
 
 
+def check_accounting() -> None:
+    """Refuse to ask what cannot answer.
+
+    Raises:
+        UserError: there is no accounting, so sacct would never tell that a job has ended.
+    """
+    try:
+        _ask("sacct", "--allocations", "--noheader", "--jobs", "1")
+    except UserError as error:
+        raise UserError(
+            f"{error}: without accounting, set `slurm-status-command: squeue` in slurm/config.yaml"
+        ) from None
+
+
 def cancel_orphans(workdir: str | os.PathLike, seconds: float = 120) -> list[str]:
     """Cancel what a run of this folder that was killed has left in the queue, and wait until it is gone.
 

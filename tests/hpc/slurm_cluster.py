@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-CLIENTS = ("sacct", "salloc", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun", "sstat")
+CLIENTS = ("sacct", "sacctmgr", "salloc", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun", "sshare", "sstat")
 NODES = ("node1", "node2")
 GPUS_OF_A_NODE = 2
 CLIENT_SECONDS = 20  # a client whose controller does not answer would hang for minutes
@@ -229,7 +229,7 @@ class SlurmCluster:
         end = time.monotonic() + seconds
         while not (answer := holds()):
             if time.monotonic() > end:
-                raise TimeoutError(f"not within {seconds} s; the jobs are {self.jobs(ended=True)}")
+                raise TimeoutError(f"not within {seconds} s; the jobs: {self._listing()}")
             time.sleep(0.2)
         return answer
 
@@ -248,7 +248,7 @@ class SlurmCluster:
         """Start it, where it does not run; return when the nodes answer."""
         for node in nodes or NODES:
             self._nodes[node].start()
-        self.wait_until(lambda: all(self._answers(node) for node in nodes or NODES), 30)
+        self.wait_until(lambda: self._ready(nodes or NODES), 30)
 
     def stop_controller(self) -> None:
         """Jobs go on, clients get no answer."""
@@ -257,7 +257,7 @@ class SlurmCluster:
     def start_controller(self) -> None:
         """Start it with what it has saved; return when it answers."""
         self._controller.start()
-        self.wait_until(lambda: all(self._answers(node) for node in NODES if self._nodes[node].process()), 30)
+        self.wait_until(lambda: self._ready([node for node in NODES if self._nodes[node].process()]), 30)
 
     def restart_controller(self) -> None:
         """As an update of Slurm does."""
@@ -271,13 +271,25 @@ class SlurmCluster:
 
     def node(self, node: str) -> str:
         """A node's state: `idle`, `mixed`, `down`, …; with `*` behind it where the node does not answer."""
-        return self.ask("sinfo", "--noheader", "--nodes", node, "--partition", "main", "--format", "%T").strip()
+        return self._states()[node]
 
-    def _answers(self, node: str) -> bool:
+    def _states(self) -> dict[str, str]:
+        rows = self.ask("sinfo", "--noheader", "--Node", "--partition", "main", "--format", "%N %T").splitlines()
+        return dict(row.split() for row in rows)
+
+    def _ready(self, nodes: Iterable[str]) -> bool:
+        """Whether the controller answers, and can start jobs on these nodes."""
         try:
-            return self.node(node) in {"idle", "mixed", "allocated", "completing"}
-        except SlurmError:  # no controller yet
+            states = self._states()
+        except SlurmError:
             return False
+        return all(states[node] in {"idle", "mixed", "allocated", "completing"} for node in nodes)
+
+    def _listing(self) -> str:
+        try:
+            return "\n".join(map(str, self.jobs(ended=True)))
+        except (SlurmError, subprocess.TimeoutExpired) as error:
+            return str(error)
 
     def _steps(self, node: str) -> list[psutil.Process]:
         """Slurm has a process of its own for each job step; they outlive the daemon."""

@@ -127,13 +127,14 @@ def test_job_that_matters_less_makes_room(cluster: SlurmCluster):
 
 
 def test_nothing_is_left(tmp_path: Path):
-    mounts = Path("/proc/self/mounts").read_text()
+    mounts = mounts_of("cgroup")
     with SlurmCluster(tmp_path / "c") as cluster:
         stubborn = started(cluster, "trap '' TERM; while :; do sleep 1; done")
         assert cluster.state(stubborn) == "RUNNING"
     assert not processes_of(cluster.folder)
     assert not devices_in(cluster.folder)
-    assert Path("/proc/self/mounts").read_text() == mounts
+    assert mounts_of("cgroup") == mounts
+    assert not mounts_of(str(cluster.folder))
 
 
 def test_failed_start_leaves_nothing(tmp_path: Path):
@@ -155,3 +156,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 def devices_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_char_device()]
+
+
+def mounts_of(word: str) -> list[str]:
+    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if word in line]

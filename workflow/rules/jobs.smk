@@ -47,14 +47,16 @@ NEEDS = {
     "ssl extract": (6000, 120 if ON_GPU else 480),
 }
 
-# Without a limit, two local jobs with gpu=1 would share one. Of a cluster's jobs, each has a pool of its own.
-for name in ("gpu", "gres_gpu"):
-    workflow.global_resources.setdefault(name, max(GPUS, 1) if ALONE else 1)
+# Without a limit, two local jobs with gpu=1 would share one. Of a cluster's jobs, each has a pool of its own; those that
+# are grouped into one run in turn, whatever they ask for, so that their times add up, and their memory does not.
+workflow.global_resources.setdefault("gpu", max(GPUS, 1) if ALONE else 1)
+if not ALONE:
+    workflow.global_resources.setdefault("turn", 1)
 
 
 resource_scopes:
     gpu="local",
-    gres_gpu="local",
+    turn="local",
 
 
 def needs(what, gpu=False, group="", share=1):
@@ -78,9 +80,9 @@ def needs(what, gpu=False, group="", share=1):
         limit *= share / workflow.group_settings.group_components.get(group, 1)
         return max(1, int(min(grown(wildcards, attempt, 1, causes.TIME), limit)))
 
-    asked = {"mem_mb": megabytes, "runtime": minutes, "gpu": 0}
+    asked = {"mem_mb": megabytes, "runtime": minutes, "gpu": 0} | ({"turn": 1} if group else {})
     if gpu and ON_GPU:
-        asked |= {"gres": GPU_REQUEST, "gres_gpu": 1} if ":" in GPU_REQUEST else {"gpu": 1}
+        asked |= {"gres": GPU_REQUEST} if ":" in GPU_REQUEST else {"gpu": 1}
         asked |= {"slurm_partition": partition} if partition else {}
     return asked
 
@@ -166,9 +168,11 @@ def take_run_lock():
         logger.warning(f"this disk has no locks ({error.strerror}): see to it that one run only is at work here")
 
 
-def cancel_orphans():
-    """End the jobs that a run which was killed has left with Slurm: they would be done twice, at the same time."""
+def check_slurm():
+    """Refuse what would wait for ever, and end the jobs that a run which was killed has left: they would be done twice."""
     try:
+        if workflow.executor_settings.status_command == "sacct":
+            slurm.check_accounting()
         orphans = slurm.cancel_orphans(os.getcwd())
     except UserError as error:
         raise WorkflowError(str(error)) from None
@@ -188,7 +192,7 @@ def open_journal():
 onstart:
     take_run_lock()
     if is_slurm():
-        cancel_orphans()
+        check_slurm()
     open_journal()
 
 
