@@ -59,6 +59,37 @@ def check_accounting() -> None:
         ) from None
 
 
+def keep_unanswered() -> None:
+    """Let Snakemake's plugin keep the jobs whose state it could not learn.
+
+    Version 2.8 forgets them where Slurm has not answered for a while, and then waits for them for ever.
+    """
+    from snakemake_executor_plugin_slurm import Executor  # noqa: PLC0415 - only where jobs are submitted
+
+    check, reported = Executor.check_active_jobs, set()
+
+    def noted(report):
+        def note(self, job_info, *arguments, **options):
+            reported.add(id(job_info))
+            return report(self, job_info, *arguments, **options)
+
+        return note
+
+    async def check_active_jobs(self, active_jobs):
+        reported.clear()
+        kept = set()
+        async for job_info in check(self, active_jobs):
+            kept.add(id(job_info))
+            yield job_info
+        for job_info in active_jobs:
+            if id(job_info) not in kept | reported:
+                yield job_info
+
+    Executor.report_job_success = noted(Executor.report_job_success)
+    Executor.report_job_error = noted(Executor.report_job_error)
+    Executor.check_active_jobs = check_active_jobs
+
+
 def cancel_orphans(workdir: str | os.PathLike, seconds: float = 120) -> list[str]:
     """Cancel what a run of this folder that was killed has left in the queue, and wait until it is gone.
 

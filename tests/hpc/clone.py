@@ -22,7 +22,6 @@ SITE = {
     "# gpu_partition: gpu": "gpu_partition: gpu",
     "# slurm-status-command: squeue": "slurm-status-command: squeue",
     "slurm-init-seconds-before-status-checks: 20": "slurm-init-seconds-before-status-checks: 2",
-    "max-status-checks-per-second: 0.2": "max-status-checks-per-second: 1",
     "latency-wait: 120": "latency-wait: 20",
 }
 # Snakemake, but for how it waits between two looks at its jobs: a second, in place of up to three minutes.
@@ -101,9 +100,10 @@ class Clone:
         return next(job for job in read_run(self.folder).jobs.values() if job.rule == "train")
 
     def causes(self) -> list[str]:
-        """Why jobs failed, in all runs."""
-        entries = map(json.loads, (self.folder / JOURNAL).read_text().splitlines())
-        return [entry["cause"] for entry in entries if entry["event"] == "failed"]
+        """Why jobs failed in the latest run."""
+        entries = [json.loads(line) for line in (self.folder / JOURNAL).read_text().splitlines()]
+        began = max(number for number, entry in enumerate(entries) if entry["event"] == "run")
+        return [entry["cause"] for entry in entries[began:] if entry["event"] == "failed"]
 
     def status(self) -> str:
         command = ["srctrace", "status"]

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,7 +132,9 @@ def test_slurm_s_daemons_are_restarted_in_mid_run(untrained: Clone, expected: by
     process = untrained.start(MODEL)
     job = untrained.training()
     untrained.cluster.stop_slurmd()
-    untrained.cluster.restart_controller()
+    untrained.cluster.stop_controller()
+    time.sleep(15)  # Snakemake asks in vain, and more than once
+    untrained.cluster.start_controller()
     untrained.cluster.start_slurmd()
     said = untrained.finish(process)
     assert process.returncode == 0, said[-3000:]

@@ -168,8 +168,10 @@ def take_run_lock():
         logger.warning(f"this disk has no locks ({error.strerror}): see to it that one run only is at work here")
 
 
-def check_slurm():
-    """Refuse what would wait for ever, and end the jobs that a run which was killed has left: they would be done twice."""
+def prepare_slurm():
+    """See to it that nothing waits for ever, and end the jobs that a run which was killed has left: they would be done
+    twice."""
+    slurm.keep_unanswered()
     try:
         if workflow.executor_settings.status_command == "sacct":
             slurm.check_accounting()
@@ -192,7 +194,7 @@ def open_journal():
 onstart:
     take_run_lock()
     if is_slurm():
-        check_slurm()
+        prepare_slurm()
     open_journal()
 
 
