@@ -18,7 +18,7 @@ test-paper: .venv/ready ## the paper's run at a tiny size, every protocol, on tr
 
 test-hpc: .venv/ready ## the workflow in containers and on a Slurm cluster, for real: as root, on Debian
 	tests/hpc/install
-	PATH="$(CURDIR)/$(BIN):$$PATH:$(CURDIR)/build/apptainer/usr/bin" $(BIN)/pytest -m hpc --durations=10
+	SRCTRACE_HPC=1 PATH="$(CURDIR)/$(BIN):$$PATH:$(CURDIR)/build/apptainer/usr/bin" $(BIN)/pytest -m hpc --durations=10
 
 lint: .venv/ready ## check style and the workflow's shape; changes nothing
 	$(BIN)/ruff check

@@ -7,13 +7,17 @@ from pathlib import Path
 MEMORY, TIME, NODE, CANCELLED, REFUSED = "memory", "time", "node", "cancelled", "refused"
 STOPPED = "stopped by signal 15"  # what a training says that was told to leave
 
-# The first that fits. A job that was cancelled was told to leave too, as was one that ran out of time.
-PATTERNS = {
-    MEMORY: r"OUT_OF_MEMORY|oom.kill|exceeded (job )?memory limit|out of memory",
+# The first that fits. What was said comes first, as logs may be of an earlier attempt. A job that was cancelled was told
+# to leave too, as was one that ran out of time. For want of a GPU's memory, more of the machine's does not help.
+SAID = {
+    REFUSED: r"sbatch failed",
     CANCELLED: r"SLURM status is: 'CANCELLED",
+}
+ANYWHERE = {
+    MEMORY: r"OUT_OF_MEMORY|oom.kill|exceeded (job )?memory limit|(?<!CUDA )out of memory",
     NODE: r"NODE_FAIL|BOOT_FAIL|DUE TO NODE FAILURE",
     TIME: rf"'TIMEOUT'|'DEADLINE'|DUE TO TIME LIMIT|{STOPPED}",
-    REFUSED: r"sbatch failed|Requested node configuration is not available",
+    CANCELLED: r"CANCELLED AT",
 }
 
 
@@ -25,7 +29,9 @@ def cause(said: str, logs: Iterable[str | Path]) -> str:
         logs: files, of which some may not be there.
     """
     texts = "\n".join([said, *map(read, logs)])
-    return next((name for name, pattern in PATTERNS.items() if re.search(pattern, texts, re.IGNORECASE)), "")
+    found = [name for name, pattern in SAID.items() if re.search(pattern, said)]
+    found += [name for name, pattern in ANYWHERE.items() if re.search(pattern, texts, re.IGNORECASE)]
+    return found[0] if found else ""
 
 
 def read(path: str | Path) -> str:

@@ -4,7 +4,6 @@ import copy
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from glob import glob
 from pathlib import Path
 
 import yaml
@@ -54,11 +53,6 @@ def files_below(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path] if path else []
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
-
-
-def count_gpus() -> int:
-    """NVIDIA GPUs of this machine, found without torch: the Snakefile asks."""
-    return len(glob("/dev/nvidia[0-9]*"))
 
 
 def _read_numbers(value: object, schema: Mapping) -> object:

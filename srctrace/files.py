@@ -10,7 +10,7 @@ from pathlib import Path
 
 from srctrace.errors import UserError
 
-_HOST = platform.node()
+HOST = platform.node()
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_orphans(path)
-    temporary = path.with_name(f".{path.stem}.{_HOST}.{os.getpid()}.partial{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{HOST}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -36,7 +36,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Like `atomic_path`, for a folder; one that is there already is replaced."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
@@ -64,13 +64,14 @@ def require_space(folder: Path, count: int) -> None:
 
 def _remove_orphans(path: Path) -> None:
     """Delete what a killed process of this machine left of `path`: nobody else would, and it may be large."""
-    for orphan in path.parent.glob(f".{glob.escape(path.stem)}.{glob.escape(_HOST)}.*.partial{path.suffix}"):
+    for orphan in path.parent.glob(f".{glob.escape(path.stem)}.{glob.escape(HOST)}.*.partial{path.suffix}"):
         pid = orphan.name.removesuffix(f".partial{path.suffix}").rpartition(".")[2]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if pid.isdigit() and not is_alive(int(pid)):
             orphan.unlink(missing_ok=True)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

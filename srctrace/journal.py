@@ -39,6 +39,7 @@ class Journal(logging.Handler):
         self._group_causes: dict[int, str] = {}
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for as long as the process
+        self.file.write("\n")  # the last line may have been cut off; an empty one says nothing
         self._write(
             "run",
             host=platform.node(),
@@ -56,7 +57,7 @@ class Journal(logging.Handler):
             self.handleError(record)
 
     def failed_for(self, wildcards: Mapping[str, str], cause: str) -> int:
-        """How often jobs with these wildcards have failed for a cause, in this run."""
+        """How often jobs with these wildcards, of any rule, have failed for a cause in this run."""
         return self._causes[frozenset(wildcards.items()), cause]
 
     def end(self, success: bool) -> None:

@@ -27,7 +27,7 @@ def take_gpu() -> None:
     A process does so once, before CUDA starts, which reads `CUDA_VISIBLE_DEVICES` then. Nothing changes where
     `nvidia-smi` lists no GPU, or, with a word about it, where none can be locked.
     """
-    uuids = _visible(_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    uuids = usable_gpus()
     waiting = False
     while uuids:
         for uuid in uuids:
@@ -44,10 +44,17 @@ def take_gpu() -> None:
             return
         if not waiting:
             print(
-                f"waiting for a GPU: other processes of srctrace have {', '.join(uuids)}", file=sys.stderr, flush=True
+                f"waiting for a GPU: other processes of srctrace have {', '.join(uuids)} ({LOCKS}/srctrace-*.lock)",
+                file=sys.stderr,
+                flush=True,
             )
         waiting = True
         time.sleep(POLL_SECONDS)
+
+
+def usable_gpus() -> list[str]:
+    """UUIDs of the GPUs of this machine, or of their MIG devices, that `CUDA_VISIBLE_DEVICES` leaves to see."""
+    return _visible(_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def _gpus() -> dict[str, list[str]]:

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from srctrace.errors import UserError
 
@@ -15,7 +17,7 @@ CLIENT_SECONDS = 60
 
 def states() -> dict[str, tuple[str, str]]:
     """Slurm's id of each of the user's jobs in the queue to its state and, where it waits, the reason."""
-    return {number: (state, reason) for number, _, _, state, reason in _queue()}
+    return {job.number: (job.state, job.reason) for job in _queue()}
 
 
 @functools.cache
@@ -49,14 +51,13 @@ def check_accounting() -> None:
     """Refuse to ask what cannot answer.
 
     Raises:
-        UserError: there is no accounting, so sacct would never tell that a job has ended.
+        UserError: there is no accounting, so sacct would never tell that a job has ended; or it does not answer now.
     """
     try:
         _ask("sacct", "--allocations", "--noheader", "--jobs", "1")
     except UserError as error:
-        raise UserError(
-            f"{error}: without accounting, set `slurm-status-command: squeue` in slurm/config.yaml"
-        ) from None
+        advice = ": set `slurm-status-command: squeue` in slurm/config.yaml" if "disabled" in str(error) else ""
+        raise UserError(f"{error}{advice}") from None
 
 
 def keep_unanswered() -> None:
@@ -90,46 +91,54 @@ def keep_unanswered() -> None:
     Executor.check_active_jobs = check_active_jobs
 
 
-def cancel_orphans(workdir: str | os.PathLike, seconds: float = 120) -> list[str]:
-    """Cancel what a run of this folder that was killed has left in the queue, and wait until it is gone.
+def orphans(workdir: str | os.PathLike) -> list[str]:
+    """Jobs in the queue that Snakemake has submitted from a working directory, by their ids.
 
-    The jobs would be submitted once more, and two that write the same files delete each other's. Only for a process
-    that knows to be the folder's only run.
+    Raises:
+        UserError: Slurm does not answer.
+    """
+    own, workdir = os.environ.get("SLURM_JOB_ID", ""), os.path.realpath(workdir)
+    return [
+        job.number
+        for job in _queue()
+        if RUN_ID.search(job.name)
+        and job.comment.startswith("rule_")
+        and job.number != own
+        and os.path.realpath(job.workdir) == workdir
+    ]
 
-    Returns:
-        The ids of the jobs.
+
+def cancel(numbers: Sequence[str], seconds: float = 120) -> None:
+    """Cancel jobs, and wait until they are gone: what still ends would delete what is made anew.
 
     Raises:
         UserError: Slurm does not answer, or some are still there after `seconds`.
     """
-    own, workdir = os.environ.get("SLURM_JOB_ID", ""), os.path.realpath(workdir)
-
-    def left() -> list[str]:
-        return [
-            number
-            for number, name, folder, _, _ in _queue()
-            if RUN_ID.search(name) and number != own and os.path.realpath(folder) == workdir
-        ]
-
-    orphans = left()
-    if orphans:
-        _ask("scancel", *orphans)
+    _ask("scancel", *numbers)
     until = time.monotonic() + seconds
-    while still := [number for number in left() if number in orphans] if orphans else []:
+    while still := {job.number for job in _queue()} & set(numbers):
         if time.monotonic() > until:
             raise UserError(
-                f"Slurm jobs {', '.join(still)} of an earlier run in this folder do not end: look at them with squeue, "
-                "and start again when they are gone"
+                f"Slurm jobs {', '.join(sorted(still))} of an earlier run in this folder do not end: look at them with "
+                "squeue, and start again when they are gone"
             )
         time.sleep(1)
-    return orphans
 
 
-def _queue() -> list[tuple[str, ...]]:
-    """Id, name, working directory, state and reason of each of the user's jobs."""
-    listing = _ask("squeue", "--me", "--noheader", "--format", "%i\t%j\t%Z\t%T\t%r")
-    rows = (tuple(line.split("\t")) for line in listing.splitlines())
-    return [row for row in rows if len(row) == 5]
+class _Job(NamedTuple):
+    number: str
+    name: str
+    workdir: str
+    state: str
+    reason: str
+    comment: str
+
+
+def _queue() -> list[_Job]:
+    """The user's jobs."""
+    listing = _ask("squeue", "--me", "--noheader", "--format", "%i\t%j\t%Z\t%T\t%r\t%k")
+    rows = (line.split("\t") for line in listing.splitlines())
+    return [_Job(*row) for row in rows if len(row) == len(_Job._fields)]
 
 
 def _ask(*command: str) -> str:

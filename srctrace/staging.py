@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from srctrace.errors import UserError
-from srctrace.files import _HOST, _is_alive, require_space
+from srctrace.files import HOST, is_alive, require_space
 from srctrace.store import Store
 
 PIECE = 2**24  # bytes copied at a time
@@ -45,10 +45,10 @@ def staging(folder: str) -> Iterator[Staged]:
         yield list
         return
     below = _existing(folder)
-    prefix = f"srctrace-staged.{_HOST}."
+    prefix = f"srctrace-staged.{HOST}."
     for left in below.glob(f"{glob.escape(prefix)}*"):
         pid = left.name.removeprefix(prefix).partition(".")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if pid.isdigit() and not is_alive(int(pid)):
             shutil.rmtree(left, ignore_errors=True)  # nobody else would
     with _left_on_signals():
         try:

@@ -81,7 +81,7 @@ def read_run(folder: str | os.PathLike) -> Run:
     """
     path = Path(folder) / JOURNAL
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file: no run was started in {Path(folder).resolve()}") from None
     run, members = None, {}
@@ -100,9 +100,11 @@ def read_run(folder: str | os.PathLike) -> Run:
 def _entries(lines: Iterable[str]) -> Iterator[dict]:
     for line in lines:
         try:
-            yield json.loads(line)
-        except ValueError:  # the last line of a run that was killed
+            entry = json.loads(line)
+        except ValueError:  # cut off, when a run was killed
             continue
+        if isinstance(entry, dict) and "event" in entry:
+            yield entry
 
 
 def _take(run: Run, members: dict[str, list[int]], event: str, entry: Mapping) -> None:

@@ -17,7 +17,6 @@ CONTAINERS = ROOT / "containers"
 IMAGES = ("preprocess", "model-cpu", "model-cuda", "report")
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)( ; .+?)? \\$", re.MULTILINE)
-TITLE = "org.opencontainers.image.title"
 
 
 def normal(name: str) -> str:
@@ -112,7 +111,8 @@ def commands() -> dict[str, set[str]]:
 
 def modules(names: set[str]) -> set[str]:
     """The modules that commands import, by the functions of cli.py that define them and those that these call."""
-    functions = {node.name: node for node in ast.parse((ROOT / "srctrace/cli.py").read_text()).body if isinstance(node, ast.FunctionDef)}
+    body = ast.parse((ROOT / "srctrace/cli.py").read_text()).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
     found: set[str] = set()
     todo = [
         function
@@ -143,7 +143,9 @@ def test_commands_find_all_that_they_import_in_their_image(image, tmp_path):
     (tmp_path / "srctrace").symlink_to(ROOT / "srctrace")
     wanted = modules(commands()[image])
     assert wanted
-    code = "import importlib, sys; sys.path.append(sys.argv[1]); [importlib.import_module(name) for name in sys.argv[2:]]"
+    code = (
+        "import importlib, sys; sys.path.append(sys.argv[1]); [importlib.import_module(name) for name in sys.argv[2:]]"
+    )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, str(tmp_path), *sorted(wanted)],
         capture_output=True,
@@ -151,3 +153,227 @@ def test_commands_find_all_that_they_import_in_their_image(image, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+# What images are made of.
+
+
+def stages(image: str) -> list[str]:
+    text = re.sub(r"^#.*\n|^\n", "", dockerfile(image), flags=re.MULTILINE)
+    return re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]
+
+
+def test_the_compiler_is_installed_once_for_all_images():
+    assert len({stages(image)[0] for image in IMAGES}) == 1
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_images_begin_with_a_base_that_can_be_chosen(image):
+    assert re.search(r"^ARG BASE_IMAGE=[\w./-]+:(?!latest)[\w.-]+$", dockerfile(image), re.MULTILINE)
+    names = {"${BASE_IMAGE}"} | set(re.findall(r"^FROM \S+ AS (\S+)", dockerfile(image), re.MULTILINE))
+    assert set(re.findall(r"^FROM (\S+)", dockerfile(image), re.MULTILINE)) <= names
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_what_a_change_of_code_makes_anew_comes_last(image):
+    final = stages(image)[-1]
+    instructions = re.findall(r"^[A-Z]+", final, re.MULTILINE)
+    code = final.index("COPY --from=code")
+    assert not re.search(r"^(RUN|COPY) ", final[code + 1 :], re.MULTILINE)
+    assert instructions[-4:] == ["USER", "ARG", "ARG", "LABEL"]
+    # Not before: another revision would change every layer after it.
+    assert not re.search("VERSION|REVISION", dockerfile(image)[: -len(final)].replace("TORCH_VERSION", ""))
+    for label in ("title", "version", "revision", "source", "licenses"):
+        assert f"org.opencontainers.image.{label}=" in final
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_all_that_is_installed_is_pinned_by_hash(image):
+    text = dockerfile(image).replace("\\\n", "")
+    commands = re.findall(r"\bpip\b[^&\n]* (?:install|wheel) [^&\n]*", text)
+    assert len(commands) >= 4
+    for command in commands:
+        other = "torch==${TORCH_VERSION}" in command and image == "model-cpu"
+        made_here = "--no-index" in command or command.rstrip().endswith(" /dist .")
+        assert "--no-deps" in command
+        assert "--require-hashes" in command or made_here or other
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_all_that_is_copied_is_sent_to_the_builder(image):
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    for sources in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile(image), re.MULTILINE):
+        for source in sources.split():
+            assert (ROOT / source).exists()
+            assert f"!{source}" in rules or (Path(source).match("containers/*.lock") and "!containers/*.lock" in rules)
+
+
+# What `containers/build` does, with engines that only pretend.
+
+TOOLS = ("bash", "cat", "dirname", "env", "git", "grep", "mkdir", "mktemp", "mv", "rm", "sed")
+ENGINE = """#!/usr/bin/env bash
+echo "${0##*/} $*" >>"$PRETEND/log"
+case "$1 $2" in
+  "image inspect") cat "$PRETEND/id" ;;
+  save*) while [ "$1" != --output ]; do shift; done; mkdir "$2" ;;
+esac
+"""
+APPTAINER = """#!/usr/bin/env bash
+if [ "${*: -1}" = --help ]; then exit; fi
+echo "${0##*/} $*" >>"$PRETEND/log"
+cat "$PRETEND/id" >"${*: -2:1}"
+[ ! -e "$PRETEND/broken" ]
+"""
+
+
+class Builder:
+    """`containers/build` in a copy of the tree, with no more programs than are named."""
+
+    def __init__(self, folder: Path, *programs: str):
+        self.tree, self.bin, self.temporary = folder / "tree", folder / "bin", folder / "tmp"
+        for path in (self.bin, self.temporary, self.tree / "containers"):
+            path.mkdir(parents=True)
+        for path in (ROOT / "pyproject.toml", CONTAINERS / "build", *CONTAINERS.glob("*.Dockerfile")):
+            shutil.copy(path, self.tree / path.relative_to(ROOT))
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(shutil.which(tool))
+        for program in programs:
+            (self.bin / program).write_text(ENGINE if program in ("docker", "podman") else APPTAINER)
+            (self.bin / program).chmod(0o755)
+        self.folder = folder
+        self.becomes("one")
+
+    def becomes(self, image: str) -> None:
+        (self.folder / "id").write_text(f"sha256:{image}\n")
+
+    def run(self, *images: str, **environment: str) -> subprocess.CompletedProcess:
+        fixed = {"PATH": str(self.bin), "PRETEND": str(self.folder), "TMPDIR": str(self.temporary), "LC_ALL": "C"}
+        (self.folder / "log").write_text("")
+        done = subprocess.run(
+            [self.tree / "containers/build", *images],
+            env=fixed | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not list(self.temporary.iterdir())
+        assert not list(self.tree.glob("containers/.*"))
+        return done
+
+    def log(self, words: str) -> list[str]:
+        return [line for line in (self.folder / "log").read_text().splitlines() if line.startswith(words)]
+
+    def sif(self, image: str) -> Path:
+        return self.tree / f"containers/{image}.sif"
+
+
+@pytest.fixture
+def builder(tmp_path):
+    return Builder(tmp_path, "podman", "apptainer")
+
+
+def test_images_are_built_and_converted(builder):
+    done = builder.run("report", "model-cpu", BASE_IMAGE="mine:1", TORCH_INDEX="file:///x", BUILD_FLAGS="--a b")
+    assert done.returncode == 0, done.stderr
+    assert "--config 'containers=containers/{image}.sif'" in done.stderr.splitlines()[-1]
+    report, model = builder.log("podman build")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"--tag localhost/srctrace/report:{version} " in report
+    assert f"--a b --build-arg VERSION={version} --build-arg REVISION=unknown --build-arg BASE_IMAGE=mine:1 " in report
+    assert "TORCH_INDEX" not in report
+    assert "--build-arg TORCH_INDEX=file:///x " in model
+    assert builder.sif("report").read_text() == builder.sif("model-cpu").read_text() == "sha256:one\n"
+
+
+def test_the_revision_is_that_of_the_checkout(builder):
+    def git(*words: str) -> str:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(builder.tree), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message=x")
+    builder.run("report")
+    assert f"--build-arg REVISION={git('rev-parse', 'HEAD')} " in builder.log("podman build")[0]
+    (builder.tree / "pyproject.toml").open("a").write("# changed\n")
+    builder.run("report")
+    assert f"--build-arg REVISION={git('rev-parse', 'HEAD')}-dirty " in builder.log("podman build")[0]
+
+
+def test_an_image_is_converted_again_if_it_is_another(builder):
+    builder.run("report")
+    assert "already" in builder.run("report").stderr
+    assert not builder.log("apptainer")
+    builder.becomes("two")
+    builder.run("report")
+    assert builder.sif("report").read_text() == "sha256:two\n"
+    assert "already" in builder.run("report").stderr
+    builder.sif("report").unlink()
+    builder.run("report")
+    assert builder.sif("report").exists()
+
+
+def test_a_file_that_was_put_there_is_not_taken_for_the_image(builder):
+    builder.run("report")
+    made = builder.sif("report").with_suffix(".sif.id").stat().st_mtime
+    builder.sif("report").write_text("another")
+    os.utime(builder.sif("report"), (made + 1, made + 1))
+    builder.run("report")
+    assert builder.sif("report").read_text() == "sha256:one\n"
+
+
+def test_a_conversion_that_fails_leaves_what_was_there(builder):
+    builder.run("report")
+    builder.becomes("two")
+    (builder.folder / "broken").touch()
+    assert builder.run("report").returncode != 0
+    assert builder.sif("report").read_text() == "sha256:one\n"
+    (builder.folder / "broken").unlink()
+    builder.run("report")
+    assert builder.sif("report").read_text() == "sha256:two\n"
+
+
+def test_docker_and_singularity_do_as_well(tmp_path):
+    builder = Builder(tmp_path, "docker", "podman", "singularity")
+    assert builder.run("report").returncode == 0
+    assert not builder.log("podman")
+    assert "docker-archive:" in builder.log("singularity build")[0]
+    assert builder.run("report", ENGINE="podman").returncode == 0
+    assert builder.log("podman build")
+
+
+@pytest.mark.parametrize(
+    ("programs", "environment", "message"),
+    [
+        (["apptainer"], {}, "tried docker, podman"),
+        (["apptainer", "podman"], {"ENGINE": "docker"}, "tried docker)"),
+        (["podman"], {}, "no apptainer"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path, programs, environment, message):
+    done = Builder(tmp_path, *programs).run("report", **environment)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_image_is_refused_before_anything_is_built(builder):
+    done = builder.run("report", "model")
+    assert done.returncode == 1
+    assert "model: no such image: there are model-cpu model-cuda preprocess report" in done.stderr
+    assert not builder.log("podman build")
+
+
+def test_the_model_image_is_that_of_the_machine(tmp_path):
+    with_gpu = Builder(tmp_path / "gpu", "podman", "apptainer", "nvidia-smi")
+    with_gpu.run()
+    assert [line.rsplit("/", 1)[1].split(":")[0] for line in with_gpu.log("podman build")] == [
+        "preprocess",
+        "report",
+        "model-cuda",
+    ]
+    if not Path("/dev/nvidia0").exists():
+        without = Builder(tmp_path / "none", "podman", "apptainer")
+        without.run()
+        assert without.sif("model-cpu").exists()
+        assert not without.sif("model-cuda").exists()

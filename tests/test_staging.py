@@ -14,7 +14,7 @@ import pytest
 
 from srctrace.cli import main
 from srctrace.errors import UserError
-from srctrace.files import _HOST
+from srctrace.files import HOST
 from srctrace.staging import staging
 from srctrace.store import write_ragged_store, write_store
 from srctrace.trials import FeatureSets, WaveSets
@@ -210,7 +210,7 @@ with staging({str(data / "node")!r}) as staged:
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     process.stdout.readline()
     (left,) = (data / "node").iterdir()
-    others = {data / "node" / name for name in (f"srctrace-staged.{_HOST}-2.1.x", "theirs")}
+    others = {data / "node" / name for name in (f"srctrace-staged.{HOST}-2.1.x", "theirs")}
     for other in others:
         other.mkdir()
     with staging(str(data / "node")):

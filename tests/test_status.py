@@ -11,7 +11,7 @@ from srctrace import causes, slurm
 from srctrace.cli import main
 from srctrace.config import complete
 from srctrace.errors import UserError
-from srctrace.journal import JOURNAL
+from srctrace.journal import JOURNAL, Journal
 from srctrace.status import failures, read_run, report
 from tests.workflow.conftest import ROOT, small_config
 
@@ -71,6 +71,11 @@ def test_members_of_a_group_share_its_slurm_job(write):
         ("SLURM status is: 'CANCELLED'", "stopped by signal 15: the next run goes on from here", causes.CANCELLED),
         ("SLURM status is: 'NODE_FAIL'", "", causes.NODE),
         ("SLURM sbatch failed. The error message was 'no such partition'", "", causes.REFUSED),
+        ("SLURM sbatch failed.", "stopped by signal 15: the next run goes on from here", causes.REFUSED),
+        ("", "slurmstepd: error: *** JOB 9 ON n CANCELLED AT 2026-11-26T17:47:21 ***", causes.CANCELLED),
+        ("SLURM status is: 'FAILED'", "srctrace train: out of memory (of the machine): set batch_size", causes.MEMORY),
+        ("SLURM status is: 'FAILED'", "torch.OutOfMemoryError: CUDA out of memory. Tried to", ""),
+        ("SLURM status is: 'FAILED'", "out of GPU memory (CUDA out of memory. Tried to…): set batch_size", ""),
         ("SLURM status is: 'FAILED'", "srctrace train: en.npy: no such file", ""),
     ],
 )
@@ -115,11 +120,16 @@ def test_time_limits_are_read(text, minutes):
     assert slurm._minutes(text) == minutes
 
 
-def test_a_journal_that_was_cut_off_is_read(write):
+def test_a_journal_that_was_cut_off_or_damaged_is_read(write, monkeypatch):
     folder = write(train(1))
-    with (folder / JOURNAL).open("a") as file:
-        file.write('{"event": "do')
+    with (folder / JOURNAL).open("ab") as file:
+        file.write(b'5\n{"a": 1}\n\xff\n{"event": "do')
     assert read_run(folder).jobs[1].state == "running"
+    monkeypatch.chdir(folder)
+    config = json.loads((folder / JOURNAL).read_bytes().splitlines()[0])["config"]
+    Journal("local", {"scan": 1}, config).end(success=True)
+    run = read_run(folder)
+    assert (run.executor, run.planned, run.success) == ("local", {"scan": 1}, True)
 
 
 def test_whether_the_process_is_there(write):

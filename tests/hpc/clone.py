@@ -16,9 +16,10 @@ from tests.hpc.conftest import copy_tree
 from tests.hpc.slurm_cluster import SlurmCluster
 from tests.workflow.conftest import ROOT, environment
 
-# The site of the tests: no accounting, GPUs by gres and in a partition of their own.
+# The site of the tests: no accounting, GPUs by gres, and partitions for jobs with and without.
 SITE = {
     "gpu_request: gpus": "gpu_request: gpu:1",
+    "# slurm_partition: cpu": "slurm_partition: main",
     "# gpu_partition: gpu": "gpu_partition: gpu",
     "# slurm-status-command: squeue": "slurm-status-command: squeue",
     "slurm-init-seconds-before-status-checks: 20": "slurm-init-seconds-before-status-checks: 2",

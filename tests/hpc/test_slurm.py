@@ -13,17 +13,15 @@ import pytest
 
 from srctrace import causes
 from tests.hpc.clone import EPOCHS, MODEL, Clone, fresh, run_here
+from tests.hpc.conftest import require
 from tests.hpc.slurm_cluster import SlurmCluster, why_not
 
-pytestmark = [
-    pytest.mark.hpc,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(why_not() is not None, reason=why_not() or ""),
-]
+pytestmark = [pytest.mark.hpc, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    require(why_not())
     with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
         yield cluster
 

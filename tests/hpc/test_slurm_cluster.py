@@ -9,13 +9,19 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.hpc.conftest import require
 from tests.hpc.slurm_cluster import NODES, SlurmCluster, SlurmError, why_not
 
-pytestmark = [pytest.mark.hpc, pytest.mark.skipif(why_not() is not None, reason=why_not() or "")]
+pytestmark = pytest.mark.hpc
 
 COUNT_TO_SIX = "for i in $(seq 6); do echo $i; sleep 1; done"
 SIX = "".join(f"{i}\n" for i in range(1, 7))
 WHERE = "echo $SLURMD_NODENAME restart ${SLURM_RESTART_COUNT:-0}; sleep 5"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def possible() -> None:
+    require(why_not())
 
 
 @pytest.fixture(scope="module")

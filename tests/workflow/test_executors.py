@@ -35,7 +35,8 @@ def test_another_batch_system_needs_no_change_in_the_rules(untrained, finished):
     done = untrained.snakemake(
         "results/metrics.tsv",
         *("--executor", "cluster-generic", "--jobs", "2", "--cluster-generic-submit-cmd", str(submit)),
-        *("--default-resources", "gpu_request=gpus", "--latency-wait", "20", "--group-components", "score=5"),
+        *("--default-resources", "gpu_request=gpus", "gpu_partition=gpu", "slurm_partition=cpu"),
+        *("--latency-wait", "20", "--group-components", "score=5"),
     )
     assert done.returncode == 0, done.stdout[-5000:]
     assert untrained.metrics == finished.metrics

@@ -1,19 +1,23 @@
 # What a job asks for and where it runs: memory, time, GPU, image. And what becomes known of a run while it goes on.
 
+import contextlib
 import math
+import platform
+from glob import glob
 
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 from srctrace import __version__, causes, journal, slurm
 from srctrace.errors import UserError
+from srctrace.placement import usable_gpus
 from srctrace.provenance import code_digest
-from srctrace.status import failures
+from srctrace.status import failures, read_run
 
 JOURNAL = None  # open while the run lasts, in the process that a person started
 
 # What the process that a person starts finds holds for its jobs too, wherever these run.
-GPUS = int(os.environ.setdefault("SRCTRACE_GPUS", str(srctrace_config.count_gpus())))
+GPUS = int(os.environ.setdefault("SRCTRACE_GPUS", str(len(usable_gpus()))))
 ALONE = workflow.is_main_process and workflow.local_exec  # one machine's jobs are all started here
 # What a profile says, among its default resources, of jobs on a GPU and of the disks of nodes.
 SITE = {
@@ -59,12 +63,13 @@ resource_scopes:
     turn="local",
 
 
-def needs(what, gpu=False, group="", share=1):
+def needs(what, gpu=False, saves=False, group="", share=1):
     """The resources of a rule: those of NEEDS, by name or by a function of the wildcards.
 
-    With `gpu`, a GPU if there is one. `share`: what its jobs may have of the time of the group that they are in.
+    With `gpu`, a GPU if there is one. `saves`: told to stop, it saves its state. `share`: what its jobs may have of the
+    time of the group that they are in; all of a group go to one partition.
     """
-    partition = (gpu and ON_GPU and GPU_PARTITION) or SITE.get("slurm_partition", "")
+    partition = ((gpu or group) and ON_GPU and GPU_PARTITION) or SITE.get("slurm_partition", "")
 
     def grown(wildcards, attempt, index, cause):
         # What a job ran out of is doubled; without a journal, as in a dry run, both.
@@ -83,7 +88,12 @@ def needs(what, gpu=False, group="", share=1):
     asked = {"mem_mb": megabytes, "runtime": minutes, "gpu": 0} | ({"turn": 1} if group else {})
     if gpu and ON_GPU:
         asked |= {"gres": GPU_REQUEST} if ":" in GPU_REQUEST else {"gpu": 1}
-        asked |= {"slurm_partition": partition} if partition else {}
+    if partition:
+        asked |= {"slurm_partition": partition}
+    if saves and not ALONE:
+        asked |= {
+            "slurm_extra": f"{SITE.get('slurm_extra', '')} --signal=TERM@120".strip()
+        }  # seconds before its time is up
     return asked
 
 
@@ -96,8 +106,8 @@ def image(name):
     """The container image of an environment: `preprocess`, `model` (with CUDA where jobs run on a GPU) or `report`."""
     name = ("model-cuda" if ON_GPU else "model-cpu") if name == "model" else name
     try:
-        place = config["containers"].format(image=name, version=__version__)
-    except (KeyError, IndexError, ValueError) as error:
+        place = os.path.expanduser(config["containers"].format(image=name, version=__version__))
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise WorkflowError(
             f"config: containers: {config['containers']}: knows {{image}} and {{version}}: {error!r}"
         ) from None
@@ -124,10 +134,17 @@ def bind(paths):
 
 IN_CONTAINERS = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 if IN_CONTAINERS:
-    os.makedirs(HF_HOME, exist_ok=True)
+    with contextlib.suppress(OSError):  # a home that cannot be written to
+        os.makedirs(HF_HOME, exist_ok=True)
     bind(
         [
-            *("data", "results"),  # which may be links
+            *(
+                "data",
+                "results",
+                *glob("data/*"),
+                *glob("data/checkpoints/*"),
+                *glob("results/*"),
+            ),  # which may be links
             *(CORPUS["path"], CORPUS["table"], config["split"]["lists"], config["speakers"]["lists"]),
             *config["noise"].values(),
             config["speakers"]["model"],
@@ -155,7 +172,7 @@ RUN_LOCK = None
 
 def take_run_lock():
     """Refuse a second run in this folder. The kernel drops this lock with the process, however that ends, while
-    Snakemake's own lock outlives a killed run."""
+    Snakemake's own lock outlives a killed run. Returns whether it can be relied on."""
     global RUN_LOCK
     RUN_LOCK = open(".snakemake/srctrace.lock", "w")
     try:
@@ -166,20 +183,48 @@ def take_run_lock():
         ) from None
     except OSError as error:
         logger.warning(f"this disk has no locks ({error.strerror}): see to it that one run only is at work here")
+        return False
+    return True
 
 
-def prepare_slurm():
-    """See to it that nothing waits for ever, and end the jobs that a run which was killed has left: they would be done
-    twice."""
-    slurm.keep_unanswered()
+def end_orphans(locked):
+    """End the jobs that a run which was killed has left with Slurm: they would be done twice, at the same time."""
+    last = latest_run()
+    left = last is not None and last.executor == "slurm" and last.success is None
+    if not (is_slurm() or left):
+        return
+    try:
+        orphans = slurm.orphans(os.getcwd())
+        # A lock may hold on one machine only; there, this process would know of another.
+        if orphans and not (locked and (not left or last.host == platform.node())):
+            raise WorkflowError(
+                f"Slurm has jobs of this folder ({' '.join(orphans)}), and it cannot be told from here whether the run that "
+                f"submitted them is alive: if it is not, `scancel {' '.join(orphans)}` and start again"
+            )
+        if orphans:
+            slurm.cancel(orphans)
+            logger.warning(f"cancelled what an earlier run has left with Slurm: {', '.join(orphans)}")
+    except UserError as error:
+        if is_slurm():
+            raise WorkflowError(str(error)) from None
+        logger.warning(f"an earlier run may have left jobs with Slurm, which cannot be asked from here ({error})")
+
+
+def latest_run():
+    """What the journal says of the run before this one; nothing where there was none."""
+    try:
+        return read_run(".")
+    except UserError:
+        return None
+
+
+def check_accounting():
+    """Refuse to ask what does not answer: Snakemake would wait for ever."""
     try:
         if workflow.executor_settings.status_command == "sacct":
             slurm.check_accounting()
-        orphans = slurm.cancel_orphans(os.getcwd())
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    if orphans:
-        logger.warning(f"cancelled what an earlier run has left with Slurm: {', '.join(orphans)}")
 
 
 def open_journal():
@@ -192,9 +237,11 @@ def open_journal():
 
 
 onstart:
-    take_run_lock()
+    locked = take_run_lock()
     if is_slurm():
-        prepare_slurm()
+        check_accounting()
+        slurm.keep_unanswered()
+    end_orphans(locked)
     open_journal()
 
 

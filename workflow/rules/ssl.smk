@@ -68,7 +68,7 @@ rule pretrain:
         image("model")
     threads: 2
     resources:
-        **needs("pretrain", gpu=True),
+        **needs("pretrain", gpu=True, saves=True),
     params:
         options=lambda wildcards: flags(config["pretrain"] | ({"steps": 0} if wildcards.state == "untrained" else {})),
         device=config["device"],

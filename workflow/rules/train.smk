@@ -20,7 +20,7 @@ rule train:
         image("model")
     threads: 1
     resources:
-        **needs(lambda wildcards: "ssl train" if is_fine_tuned(wildcards) else "train", gpu=True),
+        **needs(lambda wildcards: "ssl train" if is_fine_tuned(wildcards) else "train", gpu=True, saves=True),
     params:
         inputs=lambda wildcards: input_flags(wildcards.system, wildcards.train),
         checkpoint=lambda wildcards: checkpoint_flags(wildcards.system, wildcards.train),
