@@ -7,8 +7,8 @@ from pathlib import Path
 MEMORY, TIME, NODE, CANCELLED, REFUSED = "memory", "time", "node", "cancelled", "refused"
 STOPPED = "stopped by signal 15"  # what a training says that was told to leave
 
-# The first that fits. What was said comes first: logs may be of an earlier attempt. A job that was cancelled was told to
-# leave too, as was one that ran out of time. For want of a GPU's memory, more of the machine's does not help.
+# The first that fits. What was said comes first: logs may be of an earlier attempt. A job that was cancelled was told
+# to leave too, as was one that ran out of time. For a GPU's memory, more of the machine's does not help.
 SAID = {
     REFUSED: r"sbatch failed",
     CANCELLED: r"SLURM status is: 'CANCELLED",
