@@ -7,6 +7,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/run.smk"
 include: "workflow/rules/jobs.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/corpus.smk"

@@ -1,6 +1,5 @@
 # The config, checked and completed; the grid; what every rule shares.
 
-import fcntl
 import json
 import os
 import re

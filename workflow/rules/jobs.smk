@@ -1,20 +1,14 @@
-# What a job asks for and where it runs: memory, time, GPU, image. And what becomes known of a run while it goes on.
+# What a job asks for and where it runs: memory, time, GPU, image.
 
 import contextlib
 import math
-import platform
 from glob import glob
 
-from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from srctrace import __version__, causes, journal, slurm
-from srctrace.errors import UserError
+from srctrace import __version__, causes, slurm
 from srctrace.placement import usable_gpus
 from srctrace.provenance import code_digest
-from srctrace.status import failures, read_run
-
-JOURNAL = None  # open while the run lasts, in the process that a person started
 
 # What the process that a person starts finds holds for its jobs too, wherever these run.
 GPUS = int(os.environ.setdefault("SRCTRACE_GPUS", str(len(usable_gpus()))))
@@ -29,8 +23,8 @@ GPU_PARTITION = SITE.get("gpu_partition", "")
 STAGE = SITE.get("stage", "")
 ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and GPU_REQUEST != "none")
 
-# What jobs ask for, in MB and minutes; a retry asks for twice as much of what ran out. In brackets what was measured of memory, in MB
-# (benchmarks/results/resources.md); in a job of Slurm's, Snakemake takes 300 beside it.
+# What jobs ask for, in MB and minutes; a retry asks for twice as much of what ran out. In brackets what was measured of
+# memory, in MB (benchmarks/results/resources.md); in a job of Slurm's, Snakemake takes 300 beside it.
 NEEDS = {
     "table": (1000, 20),  # [180] lists, tables, figures, the page
     "speak": (1000, 60),  # [290]
@@ -90,10 +84,8 @@ def needs(what, gpu=False, saves=False, group="", share=1):
         asked |= {"gres": GPU_REQUEST} if ":" in GPU_REQUEST else {"gpu": 1}
     if partition:
         asked |= {"slurm_partition": partition}
-    if saves and not ALONE:
-        asked |= {
-            "slurm_extra": f"{SITE.get('slurm_extra', '')} --signal=TERM@120".strip()
-        }  # seconds before its time is up
+    if saves and not ALONE:  # it is told 120 seconds before its time is up
+        asked |= {"slurm_extra": f"{SITE.get('slurm_extra', '')} --signal=TERM@120".strip()}
     return asked
 
 
@@ -138,13 +130,8 @@ if IN_CONTAINERS:
         os.makedirs(HF_HOME, exist_ok=True)
     bind(
         [
-            *(
-                "data",
-                "results",
-                *glob("data/*"),
-                *glob("data/checkpoints/*"),
-                *glob("results/*"),
-            ),  # which may be links
+            # Which may be links.
+            *("data", "results", *glob("data/*"), *glob("data/checkpoints/*"), *glob("results/*")),
             *(CORPUS["path"], CORPUS["table"], config["split"]["lists"], config["speakers"]["lists"]),
             *config["noise"].values(),
             config["speakers"]["model"],
@@ -165,91 +152,3 @@ shell.prefix(
     f" STAGE={shlex.quote(STAGE)}"
     + (f" SRCTRACE_CODE={code_digest()}; unset PYTHONPATH PYTHONHOME; " if IN_CONTAINERS else "; ")
 )
-
-
-RUN_LOCK = None
-
-
-def take_run_lock():
-    """Refuse a second run in this folder. The kernel drops this lock with the process, however that ends, while
-    Snakemake's own lock outlives a killed run. Returns whether it can be relied on."""
-    global RUN_LOCK
-    RUN_LOCK = open(".snakemake/srctrace.lock", "w")
-    try:
-        fcntl.flock(RUN_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError(
-            f"another run is at work in {os.getcwd()}: wait for it to end, or use another folder"
-        ) from None
-    except OSError as error:
-        logger.warning(f"this disk has no locks ({error.strerror}): see to it that one run only is at work here")
-        return False
-    return True
-
-
-def end_orphans(locked):
-    """End the jobs that a run which was killed has left with Slurm: they would be done twice, at the same time."""
-    last = latest_run()
-    left = last is not None and last.executor == "slurm" and last.success is None
-    if not (is_slurm() or left):
-        return
-    try:
-        orphans = slurm.orphans(os.getcwd())
-        # A lock may hold on one machine only; there, this process would know of another.
-        if orphans and not (locked and (not left or last.host == platform.node())):
-            raise WorkflowError(
-                f"Slurm has jobs of this folder ({' '.join(orphans)}), and it cannot be told from here whether the run that "
-                f"submitted them is alive: if it is not, `scancel {' '.join(orphans)}` and start again"
-            )
-        if orphans:
-            slurm.cancel(orphans)
-            logger.warning(f"cancelled what an earlier run has left with Slurm: {', '.join(orphans)}")
-    except UserError as error:
-        if is_slurm():
-            raise WorkflowError(str(error)) from None
-        logger.warning(f"an earlier run may have left jobs with Slurm, which cannot be asked from here ({error})")
-
-
-def latest_run():
-    """What the journal says of the run before this one; nothing where there was none."""
-    try:
-        return read_run(".")
-    except UserError:
-        return None
-
-
-def check_accounting():
-    """Refuse to ask what does not answer: Snakemake would wait for ever."""
-    try:
-        if workflow.executor_settings.status_command == "sacct":
-            slurm.check_accounting()
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def open_journal():
-    """Write down what becomes of each job, for `srctrace status`."""
-    global JOURNAL
-    jobs = [job.rule.name for job in workflow.dag.needrun_jobs()]
-    planned = {rule.name: jobs.count(rule.name) for rule in workflow.rules if rule.name in jobs}
-    JOURNAL = journal.Journal(workflow.executor_plugin.name, planned, config)
-    logger.addHandler(JOURNAL)
-
-
-onstart:
-    locked = take_run_lock()
-    if is_slurm():
-        check_accounting()
-        slurm.keep_unanswered()
-    end_orphans(locked)
-    open_journal()
-
-
-onsuccess:
-    JOURNAL.end(success=True)
-
-
-onerror:
-    if JOURNAL:  # else it ended before it began
-        JOURNAL.end(success=False)
-        logger.error("\n".join(failures(".")))
