@@ -102,7 +102,8 @@ class Clone:
 
     def causes(self) -> list[str]:
         """Why jobs failed in the latest run."""
-        entries = [json.loads(line) for line in (self.folder / JOURNAL).read_text().splitlines()]
+        lines = (self.folder / JOURNAL).read_text().splitlines()
+        entries = [json.loads(line) for line in lines if line]
         began = max(number for number, entry in enumerate(entries) if entry["event"] == "run")
         return [entry["cause"] for entry in entries[began:] if entry["event"] == "failed"]
 

@@ -44,9 +44,10 @@ def expected(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> bytes
 
 @pytest.fixture
 def untrained(finished: Clone, tmp_path: Path) -> Clone:
-    """A copy of the finished run in which the model of English is to be trained again."""
+    """A copy of the finished run in which the model of English is to be trained, and all measured, again."""
     shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
     shutil.rmtree(tmp_path / "run" / MODEL.rpartition("/")[0])
+    (tmp_path / "run" / "results" / "metrics.tsv").unlink()
     return Clone(tmp_path / "run", finished.cluster)
 
 
