@@ -22,6 +22,7 @@ TAIL = 12  # lines of a failed job's log
 REASONS = {
     "PartitionTimeLimit": "it asks for more time than its partition gives: set its runtime, or group fewer",
     "QOSMaxWallDurationPerJobLimit": "it asks for more time than its quality of service gives: set its runtime",
+    "launch failed requeued held": "a node could not start it: mend that, then `scontrol release` it",
     "BadConstraints": "no node has what it asks for",
     "ReqNodeNotAvail": "no node has what it asks for, or they are kept for others",
 }

@@ -102,7 +102,7 @@ class SlurmCluster:
     """Starts in `with`, and is gone after it.
 
     Args:
-        folder: An absolute path; not a long one, as a socket's is limited to a hundred characters.
+        folder: An absolute path; not a long one, as a socket's is limited.
         settings: Of slurm.conf, in place of those in SETTINGS.
     """
 
@@ -302,7 +302,7 @@ class SlurmCluster:
     # Files
 
     def _write(self) -> None:
-        if len(str(self.folder)) > 80:
+        if len(str(self.folder)) > 65:  # of 108, with what Slurm puts behind it
             raise SlurmError(f"{self.folder}: too long a path for a socket")
         for name in ("bin", "controller/state", "gpu", "jobs", "munge", *(f"{node}/spool" for node in NODES)):
             (self.folder / name).mkdir(parents=True)

@@ -130,12 +130,12 @@ def test_torch_for_processors_is_that_of_its_own_index(images: Images, tree, tmp
     assert (tree / "containers/model-cpu.sif").exists()
 
 
-def test_jobs_of_slurm_s_run_in_them_too(images: Images, tmp_path, monkeypatch):
+def test_jobs_of_slurm_s_run_in_them_too(images: Images, tmp_path, tmp_path_factory, monkeypatch):
     """With data on another disk, where containers see it without a word from the user."""
     require(slurm_cluster.why_not())
     for name, value in images.environment.items():
         monkeypatch.setenv(name, value)
-    with slurm_cluster.SlurmCluster(tmp_path / "cluster") as cluster:
+    with slurm_cluster.SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
         clone = fresh(tmp_path / "site", cluster)
         clone.configure(epochs=1)
         (tmp_path / "disk").mkdir()
