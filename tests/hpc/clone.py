@@ -62,7 +62,7 @@ class Clone:
     def finish(self, process: subprocess.Popen) -> str:
         """Wait for its end, and return what it said."""
         try:
-            process.wait(300)
+            process.wait(600)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ from tests.hpc.clone import EPOCHS, MODEL, Clone, fresh, run_here
 from tests.hpc.conftest import require
 from tests.hpc.slurm_cluster import SlurmCluster, why_not
 
-pytestmark = [pytest.mark.hpc, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
