@@ -16,6 +16,7 @@ from srctrace import grid, slurm
 from srctrace.causes import CANCELLED, MEMORY, NODE, REFUSED, TIME, read
 from srctrace.errors import UserError
 from srctrace.journal import JOURNAL
+from srctrace.report.runtimes import duration
 
 TAIL = 12  # lines of a failed job's log
 # What Slurm's reasons mean, of jobs that may wait for ever.
@@ -134,7 +135,9 @@ def _take(run: Run, members: dict[str, list[int]], event: str, entry: Mapping) -
 
 def failures(folder: str | os.PathLike) -> list[str]:
     """What failed in the latest run, why and what to do about it, with the last lines of each log."""
-    return [line for job in read_run(folder).jobs.values() if job.state == "failed" for line in _failure(folder, job)]
+    run = read_run(folder)
+    failed = [job for job in run.jobs.values() if job.state == "failed"]
+    return [line for job in failed for line in _failure(Path(folder), job, run.executor)]
 
 
 def report(folder: str | os.PathLike) -> list[str]:
@@ -183,7 +186,7 @@ def _stages(run: Run) -> list[str]:
         if rule != "all":
             rows.append([rule, *(str(states.count(state) or "") for state in ("done", "running", "queued", "failed"))])
             rows[-1].append(str(max(0, planned - len(states)) or ""))
-    return table([["", "done", "running", "queued", "failed", "waiting"], *rows])
+    return _table([["", "done", "running", "queued", "failed", "waiting"], *rows])
 
 
 def _models(folder: Path, run: Run) -> list[str]:
@@ -204,7 +207,7 @@ def _models(folder: Path, run: Run) -> list[str]:
         elif state == "done":  # trained, and not yet scored
             state = "waiting"
         rows.setdefault(f"{model.system} seed {model.seed}", {})[model.train] = MARKS[state]
-    lines = table([["", *tests], *([name, *(row.get(train, "") for train in tests)] for name, row in rows.items())])
+    lines = _table([["", *tests], *([name, *(row.get(train, "") for train in tests)] for name, row in rows.items())])
     legend = ", ".join(f"{mark} {state}" for state, mark in MARKS.items())
     return [f"Models, by what they are trained on ({legend}); {done_cells} of {all_cells} cells are scored:", *lines]
 
@@ -225,7 +228,7 @@ def _under_way(run: Run) -> list[str]:
     return [*sorted(lines, reverse=True), ""] if lines else []
 
 
-def table(rows: list[list[str]]) -> list[str]:
+def _table(rows: list[list[str]]) -> list[str]:
     """Rows of text, in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     first, *others = widths
@@ -237,18 +240,13 @@ def table(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def duration(seconds: float) -> str:
-    """Hours and minutes, or seconds."""
-    minutes = int(seconds) // 60
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {int(seconds) % 60:02d} s"
-
-
-def _failure(folder: str | os.PathLike, job: Job) -> list[str]:
-    advice = _advice(job)
+def _failure(folder: Path, job: Job, executor: str) -> list[str]:
+    # What runs on this machine is not held to what it asks for: its own words say what to do.
+    advice = "" if executor == "local" else _advice(job)
     attempt = f" (attempt {job.attempt})" if job.attempt > 1 else ""
     lines = [f"failed: {job.title}{attempt}{': ' if advice else ''}{advice}"]
     for name in dict.fromkeys(name for name in [*job.log, job.slurm_log] if name):
-        tail = [line for line in re.split(r"[\r\n]+", read(Path(folder) / name)) if line.strip()][-TAIL:]
+        tail = [line for line in re.split(r"[\r\n]+", read(folder / name)) if line.strip()][-TAIL:]
         lines += [f"  {name}:" if tail else f"  {name}: empty", *(f"    {line[:300]}" for line in tail)]
     return [*lines, ""]
 

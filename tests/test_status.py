@@ -104,6 +104,11 @@ def test_a_failure_says_what_to_raise_and_where(write, cause, why, words):
     assert "last line" in said
 
 
+def test_without_a_batch_system_there_is_nothing_to_raise(write):
+    failed = {"event": "failed", "job": 1, "why": "", "cause": causes.MEMORY, "log": []}
+    assert failures(write(train(1), failed, executor="local"))[0] == "failed: train lfcc-resnet18 en seed1"
+
+
 def test_a_failure_of_its_own_making_gets_no_advice(write):
     folder = write(train(1), {"event": "failed", "job": 1, "why": "SLURM status is: 'FAILED'", "cause": "", "log": []})
     (folder / "t.log").write_text("srctrace train: no such file")
