@@ -132,9 +132,9 @@ def test_job_that_matters_less_makes_room(cluster: SlurmCluster):
     assert "node1 restart 1" in cluster.output(low)
 
 
-def test_nothing_is_left(tmp_path: Path):
+def test_nothing_is_left(tmp_path_factory: pytest.TempPathFactory):
     mounts = mounts_of("cgroup")
-    with SlurmCluster(tmp_path / "c") as cluster:
+    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
         stubborn = started(cluster, "trap '' TERM; while :; do sleep 1; done")
         assert cluster.state(stubborn) == "RUNNING"
     assert not processes_of(cluster.folder)
@@ -143,11 +143,12 @@ def test_nothing_is_left(tmp_path: Path):
     assert not mounts_of(str(cluster.folder))
 
 
-def test_failed_start_leaves_nothing(tmp_path: Path):
+def test_failed_start_leaves_nothing(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("slurm")  # tmp_path has the test's name in it: too long a path for a socket
     with pytest.raises(SlurmError, match="did not start"):
-        SlurmCluster(tmp_path / "c", SelectType="select/nonsense").start()
-    assert not processes_of(tmp_path / "c")
-    assert not devices_in(tmp_path / "c")
+        SlurmCluster(folder, SelectType="select/nonsense").start()
+    assert not processes_of(folder)
+    assert not devices_in(folder)
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
