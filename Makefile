@@ -65,7 +65,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 .PHONY: lock
 lock: ## resolve pyproject.toml again into requirements.lock, and into those of benchmarks and containers
 	$(BIN)/pip install --quiet uv
-	$(LOCK) --extra builtin --extra dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra builtin --extra export --extra serve --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra bench --constraints requirements.lock --override benchmarks/overrides.txt \
 		--output-file benchmarks/requirements.lock pyproject.toml
 	for group in build nvcc preprocess model-cpu model-cuda report; do \

@@ -21,6 +21,7 @@ from srctrace.model import SourceTracer
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+FORMAT = 2  # of both files; 1 did not say of what length inputs are, nor which corpus and languages they were
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,16 @@ class Description:
     backend: str
     sizes: dict
     sources: list[str]  # the label map: index in the logits to source
-    training: dict  # options, condition, seed, and what was reached
+    training: dict  # corpus, languages, condition, options, seed, and what was reached
     provenance: dict  # versions and hashes
     n_layers: int = 0  # of features that have several; 0: no such axis
     ssl: dict = field(default_factory=dict)  # architecture of the SSL front-end that is trained with it
+    format: int = FORMAT
+
+    @property
+    def seconds(self) -> float:
+        """The length of its inputs."""
+        return self.frontend["seconds"]
 
 
 def build(description: Description, ssl: nn.Module | None = None) -> SourceTracer:
@@ -75,13 +82,14 @@ def load_checkpoint(folder: str | os.PathLike) -> tuple[SourceTracer, Descriptio
     """The model in evaluation mode, and its description.
 
     Raises:
-        UserError: a file is missing or damaged, or the two do not belong together.
+        UserError: a file is missing or damaged, the two do not belong together, or they are of another format.
     """
     folder = Path(folder)
     again = "delete the folder's model files and train again"
     try:
         content = json.loads((folder / DESCRIPTION).read_text())
         digest = content.pop("weights_sha256")
+        _require_format(content.get("format", 1), folder)
         description = Description(**content)
         weights = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
@@ -98,6 +106,18 @@ def load_checkpoint(folder: str | os.PathLike) -> tuple[SourceTracer, Descriptio
     model = build(description)
     model.load_state_dict(load(weights))
     return model.eval(), description
+
+
+def _require_format(found: int, folder: Path) -> None:
+    if found == FORMAT:
+        return
+    if found > FORMAT:
+        fix = "install a newer srctrace: pip install --upgrade srctrace"
+    else:
+        fix = f"delete {folder} and run the workflow again, which trains it anew"
+    raise UserError(
+        f"{folder / DESCRIPTION}: a model of format {found}, and this srctrace reads format {FORMAT}: {fix}"
+    )
 
 
 def _digest(content: dict) -> str:

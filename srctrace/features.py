@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from srctrace.audio import SAMPLE_RATE
 from srctrace.augment import Plan, augment_lfcc, draw, plan_of
 from srctrace.bank import Bank, open_bank
 from srctrace.errors import UserError
@@ -58,6 +59,11 @@ class Utterances:
     def __len__(self) -> int:
         return len(self.wanted)
 
+    @property
+    def seconds(self) -> float:
+        """The length of every utterance."""
+        return self.store.array.shape[1] / SAMPLE_RATE
+
     def batches(self, size: int) -> Iterator[tuple[list[str], np.ndarray, Plan]]:
         """Utterances, their audio `(batch, samples)` int16, and how their variants are mixed."""
         for first in range(0, len(self.wanted), size):
@@ -93,7 +99,7 @@ def pack_lfcc(utterances: Utterances, out: str | os.PathLike, options: LfccOptio
                 progress.update(len(names))
 
     write_store(out, COLUMNS, records())
-    write_made(out, {"frontend": "lfcc", **dataclasses.asdict(options)})
+    write_made(out, {"frontend": "lfcc", **dataclasses.asdict(options), "seconds": utterances.seconds})
 
 
 def write_made(out: str | os.PathLike, made: Mapping) -> None:

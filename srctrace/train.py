@@ -104,6 +104,7 @@ def train(
     threads: int = 1,
     load_ssl: Callable | None = None,
     ssl_options: SslOptions = SslOptions(),  # noqa: B008 - frozen
+    corpus: str = "",
 ) -> None:
     """Train a model on the train rows of `split`, keep the best epoch on its dev rows, and write it into `folder`.
 
@@ -112,6 +113,7 @@ def train(
     Args:
         load_ssl: gives the `SslEncoder` to be trained with the back-end, where the inputs are waveforms.
         ssl_options: how it runs.
+        corpus: its name, to be kept with the model.
 
     Raises:
         UserError: an input is missing or damaged, a split is empty, the loss is not finite, or the memory is too small.
@@ -137,6 +139,8 @@ def train(
         sources=list(sources),
         training={
             **asdict(options),
+            "corpus": corpus,
+            "languages": sorted({row["language"] for row in rows}),
             "condition": Path(split).stem,
             "seed": seed,
             "threads": threads,

@@ -138,7 +138,8 @@ class WaveSets:
         *stores, noise_store = staged([*stores, noise.store])
         noise = replace(noise, samples=noise_store.array, store=noise_store)
         places = {record["utterance"]: (store, index) for store in stores for index, record in enumerate(store.rows)}
-        made = {"frontend": "waves", "sample_rate": SAMPLE_RATE, "seed": seed}
+        seconds = stores[0].array.shape[1] / SAMPLE_RATE
+        made = {"frontend": "waves", "sample_rate": SAMPLE_RATE, "seed": seed, "seconds": seconds}
         return cls(dict(zip(languages, stores, strict=True)), made, places, noise, seed)
 
     @property

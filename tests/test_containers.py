@@ -110,8 +110,8 @@ def commands() -> dict[str, set[str]]:
 
 
 def modules(names: set[str]) -> set[str]:
-    """The modules that commands import, by the functions of cli.py that define them and those that these call."""
-    body = ast.parse((ROOT / "srctrace/cli.py").read_text()).body
+    """The modules that commands import, by the functions of srctrace.cli that define them and those that these call."""
+    body = [node for path in (ROOT / "srctrace/cli").glob("*.py") for node in ast.parse(path.read_text()).body]
     functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
     found: set[str] = set()
     todo = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from srctrace.score import score
+from srctrace.score import Lists, score
 from srctrace.tables import read_table, write_table
 from srctrace.train import TrainOptions, train
 from tests.small_features import SOURCES, inputs, make_features
@@ -26,10 +26,24 @@ def trained(tmp_path_factory):
 def test_a_trial_has_the_same_scores_in_every_condition(trained):
     """Which conditions are scored together changes nothing in the first that has a trial."""
     paths = [trained / "splits" / f"{name}.tsv" for name in ("pl", "en", "both")]
-    score(trained / "model", inputs(trained), paths, VARIANTS, trained / "together")
+    score(
+        trained / "model",
+        inputs(trained),
+        Lists(paths, trained / "splits" / "en.tsv"),
+        VARIANTS,
+        trained / "together",
+        trained / "together" / "embeddings.npy",
+    )
     alone = {}
     for path in paths[:2]:
-        score(trained / "model", inputs(trained), [path], VARIANTS, trained / "alone")
+        score(
+            trained / "model",
+            inputs(trained),
+            Lists([path], trained / "splits" / "en.tsv"),
+            VARIANTS,
+            trained / "alone",
+            trained / "alone" / "embeddings.npy",
+        )
         assert (trained / "alone" / path.name).read_bytes() == (trained / "together" / path.name).read_bytes()
         alone |= {(row["utterance"], row["variant"]): row for row in read_table(trained / "alone" / path.name, [])}
     both = read_table(trained / "together" / "both.tsv", [])

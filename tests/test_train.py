@@ -12,7 +12,7 @@ import torch
 
 from srctrace.checkpoint import load_checkpoint
 from srctrace.errors import UserError
-from srctrace.score import score
+from srctrace.score import Lists, score
 from srctrace.tables import read_table
 from srctrace.train import TrainOptions, train
 from srctrace.trials import FeatureSets
@@ -179,7 +179,14 @@ def test_scores_are_the_models_probabilities(data):
     fit(data)
     make_features(data, "de")
     splits = [data / "splits" / "en.tsv", data / "splits" / "de.tsv"]
-    score(data / "model", inputs(data), splits, VARIANTS, data / "scores")
+    score(
+        data / "model",
+        inputs(data),
+        Lists(splits, data / "splits" / "en.tsv"),
+        VARIANTS,
+        data / "scores",
+        data / "scores" / "embeddings.npy",
+    )
     model, description = load_checkpoint(data / "model")
     assert description.sources == SOURCES
     rows = read_table(data / "scores" / "de.tsv", ["utterance", "variant", "label", "predicted"])
@@ -238,4 +245,11 @@ def test_features_made_differently_from_the_models_are_refused(data):
     fit(data)
     make_features(data, "de", {"n_lfcc": 39})
     with pytest.raises(UserError, match="not made as what"):
-        score(data / "model", inputs(data), [data / "splits" / "de.tsv"], VARIANTS, data / "scores")
+        score(
+            data / "model",
+            inputs(data),
+            Lists([data / "splits" / "de.tsv"], data / "splits" / "en.tsv"),
+            VARIANTS,
+            data / "scores",
+            data / "scores" / "embeddings.npy",
+        )

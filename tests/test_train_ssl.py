@@ -23,7 +23,7 @@ from srctrace.frontends.tiny import HIDDEN, LAYERS, make_checkpoint
 from srctrace.frontends.weights import locate, pin
 from srctrace.manifest import write_sources
 from srctrace.protocol import COLUMNS, read_split
-from srctrace.score import score
+from srctrace.score import Lists, score
 from srctrace.store import write_store
 from srctrace.tables import read_table, write_table
 from srctrace.train import TrainOptions, _Run, train
@@ -106,7 +106,14 @@ def test_every_back_end_trains_on_every_kind_of_features(data, tmp_path, backend
         assert description.n_features == HIDDEN
         assert description.n_layers == (LAYERS + 1 if layers == "weighted" else 0)
         assert (model.ssl is not None) == (folder.name == "tuned") == bool(description.ssl)
-        score(folder, inputs, [data / "splits" / "en.tsv"], ["clean", "noise"], folder)
+        score(
+            folder,
+            inputs,
+            Lists([data / "splits" / "en.tsv"], data / "splits" / "en.tsv"),
+            ["clean", "noise"],
+            folder,
+            folder / "embeddings.npy",
+        )
         rows = read_table(folder / "en.tsv", ["utterance", "variant", "label", "predicted", "p_a", "p_b"])
         assert len(rows) == 2 * 2 * COUNTS["eval"]
         assert all(float(row["p_a"]) + float(row["p_b"]) == pytest.approx(1, abs=1e-5) for row in rows)
@@ -185,9 +192,23 @@ def test_a_fine_tuned_model_needs_no_checkpoint_of_others(data, tmp_path):
     (moved / "checkpoint.json").write_text(json.dumps(record))
     fit(moved, tmp_path / "model")
     splits = [data / "splits" / "en.tsv"]
-    score(tmp_path / "model", waves(data), splits, ["clean"], tmp_path / "before")
+    score(
+        tmp_path / "model",
+        waves(data),
+        Lists(splits, data / "splits" / "en.tsv"),
+        ["clean"],
+        tmp_path / "before",
+        tmp_path / "before" / "embeddings.npy",
+    )
     shutil.rmtree(moved)
-    score(tmp_path / "model", waves(data), splits, ["clean"], tmp_path / "after")
+    score(
+        tmp_path / "model",
+        waves(data),
+        Lists(splits, data / "splits" / "en.tsv"),
+        ["clean"],
+        tmp_path / "after",
+        tmp_path / "after" / "embeddings.npy",
+    )
     assert (tmp_path / "before" / "en.tsv").read_bytes() == (tmp_path / "after" / "en.tsv").read_bytes()
 
 
@@ -196,7 +217,15 @@ def test_batches_do_not_change_scores(data, tmp_path):
     for seconds in (1, 100):
         options = SslOptions(batch_seconds=seconds)
         splits = [data / "splits" / "en.tsv"]
-        score(tmp_path / "model", waves(data), splits, ["clean"], tmp_path / str(seconds), ssl_options=options)
+        score(
+            tmp_path / "model",
+            waves(data),
+            Lists(splits, data / "splits" / "en.tsv"),
+            ["clean"],
+            tmp_path / str(seconds),
+            tmp_path / str(seconds) / "embeddings.npy",
+            ssl_options=options,
+        )
     one, other = (read_table(tmp_path / out / "en.tsv", ["p_a"]) for out in ("1", "100"))
     assert [float(row["p_a"]) for row in one] == pytest.approx([float(row["p_a"]) for row in other], abs=1e-5)
 
@@ -205,7 +234,14 @@ def test_a_model_of_waveforms_is_given_no_features_nor_other_noise(data, tmp_pat
     fit(data, tmp_path / "model")
     other = partial(WaveSets.open, data / "waves", data / "bank.npy", 1)
     with pytest.raises(UserError, match="not made as what"):
-        score(tmp_path / "model", other, [data / "splits" / "en.tsv"], ["clean"], tmp_path / "scores")
+        score(
+            tmp_path / "model",
+            other,
+            Lists([data / "splits" / "en.tsv"], data / "splits" / "en.tsv"),
+            ["clean"],
+            tmp_path / "scores",
+            tmp_path / "scores" / "embeddings.npy",
+        )
 
 
 @pytest.mark.parametrize(

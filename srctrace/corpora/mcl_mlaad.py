@@ -143,7 +143,7 @@ def pack_released_lfcc(
                 yield {"utterance": utterance, "variant": variant, "split": split_of[utterance]}, feature
 
     write_store(out, COLUMNS, records())
-    write_made(out, {"frontend": "lfcc", **dataclasses.asdict(options), "origin": "released"})
+    write_made(out, {"frontend": "lfcc", **dataclasses.asdict(options), "seconds": seconds, "origin": "released"})
 
 
 def _oriented(tensor: np.ndarray, shape: tuple[int, int]) -> np.ndarray | None:

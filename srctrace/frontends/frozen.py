@@ -74,6 +74,7 @@ def pack_hidden(
             "n_layers": encoder.n_layers,
             "sample_rate": SAMPLE_RATE,
             "hop_length": encoder.hop_length,
+            "seconds": utterances.seconds,
         },
     )
     trials = len(utterances) * n_variants

@@ -1,6 +1,7 @@
 # Scores of every model on the conditions it is tested on, what they amount to, and the audit beside them.
 
 CELL_TABLES = ("metrics", "classes", "confusion")
+UNKNOWN = splits_of([f"all-{grid.OUT_OF_SET}"])[0] if grid.OUT_OF_SET in config["protocols"] else []
 
 # Outputs cannot depend on wildcards, so models with the same tests share a rule, and other models have another.
 for tests in dict.fromkeys(TESTS.values()):
@@ -18,8 +19,11 @@ for tests in dict.fromkeys(TESTS.values()):
                 wildcards.system, wildcards.train, languages, [".npy"]
             ),
             splits=splits_of(tests),
+            fit=f"{SPLITS}/{{train}}.tsv",
+            unknown=UNKNOWN,
         output:
             expand(f"{MODEL}/scores/{{test}}.tsv", test=tests, allow_missing=True),
+            embeddings=multiext(f"{MODEL}/embeddings", ".npy", ".tsv"),
         log:
             "results/logs/score/{system}/{train}-seed{seed}.log",
         benchmark:
@@ -45,10 +49,11 @@ for tests in dict.fromkeys(TESTS.values()):
             precision=lambda wildcards: f"--precision {config['ssl']['precision']}" if is_fine_tuned(wildcards) else "",
             variants=config["variants"],
             folder=parent_of_output,
+            unknown=flags({"unknown": UNKNOWN or None}),
             device=config["device"],
         shell:
             'srctrace score --model {params.model} {params.inputs} --stage "$STAGE" {params.precision} --splits {input.splits}'
-            " --batch-seconds {resources.batch_seconds} --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
+            " --fit {input.fit} {params.unknown} --embeddings {output.embeddings[0]} --batch-seconds {resources.batch_seconds} --variants {params.variants} --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
 
     rule:
         name:

@@ -26,9 +26,10 @@ rule train:
         checkpoint=lambda wildcards: checkpoint_flags(wildcards.system, wildcards.train),
         folder=parent_of_output,
         sizes=sizes_of,
+        corpus=CORPUS["name"],
         options=lambda wildcards: flags(grid.training_of(config, wildcards.system, CONDITIONS[wildcards.train])),
         device=config["device"],
     shell:
         'srctrace train {params.inputs} --stage "$STAGE" {params.checkpoint} --split {input.split} --system {wildcards.system}'
-        " --sizes {params.sizes:q} --sources {input.sources} --seed {wildcards.seed} {params.options}"
+        " --sizes {params.sizes:q} --sources {input.sources} --corpus {params.corpus} --seed {wildcards.seed} {params.options}"
         " --device {params.device} --threads {threads} --out {params.folder} 2> {log}"
