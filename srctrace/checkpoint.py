@@ -38,6 +38,7 @@ class Description:
     provenance: dict  # versions and hashes
     n_layers: int = 0  # of features that have several; 0: no such axis
     ssl: dict = field(default_factory=dict)  # architecture of the SSL front-end that is trained with it
+    scale: float = 0.0  # of the logits of a classifier by cosines; 0: a linear one
     format: int = FORMAT
 
     @property
@@ -59,6 +60,7 @@ def build(description: Description, ssl: nn.Module | None = None) -> SourceTrace
         description.sizes,
         description.n_layers,
         ssl,
+        description.scale,
     )
     return model.to(memory_format=torch.channels_last)  # 2-D convolutions on CPU are up to 1.5 times as fast
 

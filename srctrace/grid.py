@@ -17,6 +17,7 @@ BACKENDS = ("resnet18", "ecapa-tdnn", "aasist")
 VARIANTS = ("clean", "noise", "music", "babble", "reverb")
 BUILTIN_LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
 OUT_OF_SET = "out-of-set"
+BONA_FIDE = "bona-fide"  # the out-of-set source that is real speech
 LEAST_SEEDS = 3  # with fewer, a single model may be a lucky one
 
 
@@ -182,14 +183,15 @@ def compares(config: Mapping) -> bool:
 
 
 def split_system(system: str) -> tuple[str, str]:
-    """Front-end and back-end of a system's name, as `lfcc-ecapa-tdnn`.
+    """Front-end and back-end of a system's name, as `lfcc-ecapa-tdnn`, or `lfcc-ecapa-tdnn+aam` with a recipe.
 
     Raises:
         ConfigError: it does not end in a back-end.
     """
+    main = system.partition("+")[0]
     for backend in BACKENDS:
-        frontend = system.removesuffix(f"-{backend}")
-        if frontend not in (system, ""):
+        frontend = main.removesuffix(f"-{backend}")
+        if frontend not in (main, ""):
             return frontend, backend
     raise ConfigError(
         f"systems: {system!r} is not FRONT-END-BACK-END, as lfcc-ecapa-tdnn; back-ends: {', '.join(BACKENDS)}"
@@ -207,10 +209,19 @@ def frontend_of(config: Mapping, system: str, train: Condition) -> SslFrontend |
 
 
 def training_of(config: Mapping, system: str, train: Condition) -> dict:
-    """The training options of a system: `train`, but for what the recipe of a fine-tuned SSL model says."""
+    """The training options of a system: `train`, but for what its recipe says.
+
+    That is the one that its name ends in, or, of a fine-tuned SSL model, its front-end's.
+
+    Raises:
+        ConfigError: there is no such recipe.
+    """
     frontend = frontend_of(config, system, train)
-    fine_tuned = frontend and frontend.mode == FINE_TUNED
-    return config["train"] | (config["recipes"][frontend.recipe] if fine_tuned else {})
+    named = system.partition("+")[2]
+    recipe = named or (frontend.recipe if frontend and frontend.mode == FINE_TUNED else "")
+    if named and named not in config["recipes"]:
+        raise ConfigError(f"systems: {system!r}: unknown recipe {named!r}; known: {', '.join(config['recipes'])}")
+    return config["train"] | (config["recipes"][recipe] if recipe else {})
 
 
 def ssl_frontends(config: Mapping) -> dict[str, SslFrontend]:
@@ -284,6 +295,9 @@ def check(config: Mapping) -> None:
     if LFCC in config["frontends"]:
         raise ConfigError(f"frontends: {LFCC} is a front-end already: give yours another name")
     ssl_frontends(config)
+    found = conditions(config)
+    for system, train in product(config["systems"], tests(config)):
+        training_of(config, system, found[train])
     unknown = set(config["train"]["variants"]) - set(config["variants"])
     if unknown:
         raise ConfigError(f"train.variants: {', '.join(sorted(unknown))} is not among variants")

@@ -22,13 +22,14 @@ class SourceTracer(nn.Module):
         sizes: dict,
         n_layers: int = 0,
         ssl: nn.Module | None = None,
+        scale: float = 0.0,
     ):
-        """`n_layers`: how many layers the features have; 0 where they have no such axis."""
+        """`n_layers`: how many layers the features have; 0 where they have no such axis. `scale`: see the back-ends."""
         super().__init__()
         shape = (n_layers, n_features, 1) if n_layers else (n_features, 1)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("deviation", torch.ones(shape))
-        self.backend = create_backend(backend, n_features, n_sources, sizes)
+        self.backend = create_backend(backend, n_features, n_sources, sizes, scale)
         self.layer_weights = nn.Parameter(torch.zeros(n_layers)) if n_layers else None  # before a softmax
         self.ssl = ssl
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srctrace.errors import UserError
-from srctrace.grid import Condition
+from srctrace.grid import BONA_FIDE, Condition
 from srctrace.rng import generator
 from srctrace.speakers.unseen import draw_unseen
 from srctrace.tables import read_table, write_table
@@ -199,13 +199,15 @@ def _as_given(rows: Sequence[Row], sources: Sequence[str]) -> list[Row]:
 
 def _unknown(manifest: Sequence[Row], out_of_set: Sequence[str], options: SplitOptions) -> list[Row]:
     """Out-of-set utterances: as given, or half of the sources in dev and half in eval, so that a threshold chosen on
-    the first is tested on sources that are new to it. One source alone is in eval."""
-    names = sorted(out_of_set)
+    the first is tested on sources that are new to it. One source alone is in eval, and so is real speech."""
+    names = sorted({*out_of_set} - {BONA_FIDE})
     order = [str(name) for name in generator(options.seed, "unknown sources").permutation(names)]
     in_dev = set(order[: len(order) // 2])
     rows = []
     for row in manifest:
-        if row["source"] in names:
+        if row["source"] == BONA_FIDE:
+            rows.append(_split_row(row, UNKNOWN_SPLITS[1], "dealt"))
+        elif row["source"] in names:
             dealt = "dev" if row["source"] in in_dev else "eval"
             split = row["split"] if options.origin == "given" else dealt
             if split in ("dev", "eval"):

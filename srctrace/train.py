@@ -21,6 +21,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from srctrace import provenance
+from srctrace.backends.cosine import aam_softmax
 from srctrace.checkpoint import Description, build, save_checkpoint
 from srctrace.device import memory_advice, prepare
 from srctrace.errors import UserError
@@ -56,6 +57,15 @@ class TrainOptions:
     mixup: float = field(
         default=0.0, metadata={"help": "alpha of mixup, the mixed copy joins the batch; 0: none", "low": 0}
     )
+    loss: str = field(
+        default="softmax",
+        metadata={
+            "help": "softmax: cross-entropy; aam: additive angular margin, with a classifier by cosines",
+            "choices": ("softmax", "aam"),
+        },
+    )
+    margin: float = field(default=0.2, metadata={"help": "of loss aam, in radians", "low": 0})
+    scale: float = field(default=16.0, metadata={"help": "of loss aam: what cosines are multiplied by", "low": 1e-9})
     select: str = field(
         default="macro_f1",
         metadata={"help": "the epoch kept: best dev macro_f1, or lowest dev loss", "choices": ("macro_f1", "loss")},
@@ -154,6 +164,7 @@ def train(
         },
         n_layers=ssl.n_layers if ssl else inputs.made.get("n_layers", 0),
         ssl=ssl.description if ssl else {},
+        scale=options.scale if options.loss == "aam" else 0.0,
     )
     folder = Path(folder)
     key = hashlib.sha256(json.dumps(asdict(description), sort_keys=True).encode()).hexdigest()[:12]
@@ -283,7 +294,7 @@ class _Run:
         if self.options.mixup:
             inputs, targets = self._mixed(inputs, targets, epoch, step)
         _, logits = self.model(inputs)
-        loss = functional.cross_entropy(logits, targets)
+        loss = self._loss(logits, targets)
         if not torch.isfinite(loss):
             raise self._diverged(f"the loss is {loss.item()}", epoch, step)
         self.optimizer.zero_grad(set_to_none=True)
@@ -295,6 +306,11 @@ class _Run:
         self.scaler.step(self.optimizer)  # leaves a step out where fp16 was too small for the gradient
         self.scaler.update()
         return loss.item()
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.options.loss == "aam":
+            return aam_softmax(logits, targets, self.options.margin, self.options.scale)
+        return functional.cross_entropy(logits, targets)
 
     def _diverged(self, what: str, epoch: int, step: int) -> UserError:
         rates = "lr" if self.model.ssl is None else "lr and ssl_lr, or raise warmup"

@@ -117,3 +117,22 @@ def test_one_language_leaves_none_out():
     assert [
         cell.test.name for cell in grid.cells(config(corpus=corpus, families={}, protocols=["mono", "pooled"]))
     ] == ["en", "all"]
+
+
+def test_a_system_by_another_recipe():
+    """The name of a system may end in a recipe, which replaces what `train` says; models are apart by their names."""
+    chosen = config(systems=["lfcc-resnet18", "lfcc-resnet18+aam", "lfcc-resnet18+mine"], recipes={"mine": {"lr": 0.5}})
+    train = grid.conditions(chosen)["en"]
+    plain, aam, mine = (grid.training_of(chosen, system, train) for system in chosen["systems"])
+    assert aam == plain | {"loss": "aam"}
+    assert mine == plain | {"lr": 0.5}
+    assert {grid.split_system(system) for system in chosen["systems"]} == {("lfcc", "resnet18")}
+    with pytest.raises(UserError, match=r"'lfcc-resnet18\+other': unknown recipe 'other'; known: .*aam"):
+        config(systems=["lfcc-resnet18+other"])
+
+
+def test_a_recipe_in_the_name_is_that_of_a_fine_tuned_model():
+    chosen = config(systems=["wav2vec2-xls-r-300m-aasist", "wav2vec2-xls-r-300m-aasist+published"])
+    train = grid.conditions(chosen)["en"]
+    rates = [grid.training_of(chosen, system, train)["ssl_lr"] for system in chosen["systems"]]
+    assert rates == [0.00002, 0.0005]

@@ -5,7 +5,7 @@ from collections import defaultdict
 import pytest
 
 from srctrace.errors import UserError
-from srctrace.grid import Condition
+from srctrace.grid import BONA_FIDE, Condition
 from srctrace.manifest import COLUMNS
 from srctrace.protocol import SplitOptions, assign, read_split, refuse_leaks, select, write_conditions
 from srctrace.tables import write_table
@@ -41,6 +41,23 @@ def bare(count: int = 20) -> list[dict[str, str]]:
         for s in SOURCES
         for i in range(count)
     ]
+
+
+def test_real_speech_serves_no_choice():
+    """Whatever the other out-of-set sources are, and also where splits are given: it is in eval."""
+    names = ["c", "d", BONA_FIDE]
+    unknown = [row | {"source": name, "utterance": f"{name}/{row['utterance']}"} for name in names for row in bare(4)]
+    given = [row | {"split": "dev" if row["source"] != BONA_FIDE else ""} for row in unknown]
+    known = [row | {"split": split} for row, split in zip(bare(3), 2 * ["train", "dev", "eval"], strict=True)]
+    for rows, options in ((bare() + unknown, SplitOptions()), (known + given, SplitOptions(origin="given"))):
+        dealt = assign(rows, SOURCES, options, names)
+        assert {row["split"] for row in dealt if row["source"] == BONA_FIDE} == {"eval-unknown"}
+    assert {
+        row["split"] for row in assign(bare() + unknown, SOURCES, SplitOptions(), names) if row["source"] in "cd"
+    } == {
+        "dev-unknown",
+        "eval-unknown",
+    }
 
 
 def test_texts_and_unseen_speakers_are_kept_apart():

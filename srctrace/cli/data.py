@@ -90,6 +90,7 @@ def _scan(parser: argparse.ArgumentParser):
     parser.add_argument("--out-of-set", nargs="*", default=[])
     parser.add_argument("--split-lists", type=Path, help="lists of train, dev and eval: a folder or a file")
     parser.add_argument("--speaker-lists", type=Path, help="lists of speakers: a folder or a file")
+    parser.add_argument("--bona-fide", type=Path, help="folder of real speech, LANGUAGE/…/*.wav: never trained on")
     parser.add_argument("--out", type=Path, required=True, help="the manifest")
     parser.add_argument("--label-map", type=Path, required=True, help="the table of sources")
 
@@ -109,6 +110,7 @@ def _scan(parser: argparse.ArgumentParser):
             arguments.out_of_set,
             arguments.split_lists,
             arguments.speaker_lists,
+            arguments.bona_fide,
         )
         write_manifest(arguments.out, rows)
         write_sources(arguments.label_map, in_set, out_of_set)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from srctrace.audio import SUFFIXES
 from srctrace.errors import UserError
+from srctrace.grid import BONA_FIDE
 from srctrace.manifest import Row, new_row
 
 
@@ -38,6 +39,31 @@ def scan_folder(root: str | os.PathLike, languages: Iterable[str]) -> list[Row]:
                 )
             source = sources.setdefault(source, source)
             rows.append(new_row(f"{language}/{os.path.splitext(path)[0]}", f"{language}/{path}", language, source))
+    return rows
+
+
+def scan_bona_fide(root: str | os.PathLike, languages: Iterable[str]) -> list[Row]:
+    """Real speech in a folder `language/…/*.wav`, as utterances of the out-of-set source `bona-fide`.
+
+    A language's folder may have a region behind its name, as M-AILABS has (`de_DE`). Paths are absolute: the folder is
+    beside the corpus. A language may have none.
+
+    Raises:
+        UserError: the folder is missing, or holds no audio of any of the languages.
+    """
+    root = Path(root).absolute()
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder: set corpus.bona_fide in the config to one of LANGUAGE/…/*.wav")
+    rows = []
+    for language in languages:
+        for folder in [*sorted(root.glob(f"{language}_*")), root / language]:
+            for path in sorted(files_in(str(folder), SUFFIXES)) if folder.is_dir() else ():
+                utterance = f"{language}/{BONA_FIDE}/{folder.name}/{os.path.splitext(path)[0]}"
+                rows.append(new_row(utterance, str(folder / path), language, BONA_FIDE))
+    if not rows:
+        raise UserError(
+            f"{root}: no audio files ({', '.join(SUFFIXES)}) of {', '.join(languages)}; folders found: {folders(root)}"
+        )
     return rows
 
 

@@ -5,11 +5,12 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from srctrace.corpora.folder import scan_folder
+from srctrace.corpora.folder import scan_bona_fide, scan_folder
 from srctrace.corpora.lists import apply_speakers, apply_splits, name_sources, read_speaker_lists, read_split_lists
 from srctrace.corpora.mcl_mlaad import scan_mcl_mlaad
 from srctrace.corpora.mlaad import scan_mlaad
 from srctrace.corpora.table import read_corpus_tables
+from srctrace.grid import BONA_FIDE
 from srctrace.manifest import Row, build_manifest, pick_sources
 
 TYPES = ("builtin", "folder", "table", "mlaad", "mcl-mlaad")
@@ -25,6 +26,7 @@ def scan(
     out_of_set: Sequence[str] = (),
     split_lists: str | os.PathLike | None = None,
     speaker_lists: str | os.PathLike | None = None,
+    bona_fide: str | os.PathLike | None = None,
 ) -> tuple[list[Row], list[str], list[str]]:
     """The manifest of a corpus, its in-set sources and its out-of-set ones; says on stderr what was found and picked.
 
@@ -32,6 +34,7 @@ def scan(
         kind: one of `TYPES`; those `OF_TABLES` are read from `tables`, the others from `root`.
         sources: in-set sources; none: see `manifest.pick_sources`.
         split_lists: see `corpora.lists`; utterances that are not listed are left out.
+        bona_fide: folder of real speech, see `corpora.folder.scan_bona_fide`.
 
     Raises:
         UserError: what is wrong with the corpus, the lists, or the choice.
@@ -69,6 +72,10 @@ def scan(
         _say([f"{speaker_lists}: speakers of {len(rows) - unknown} of {len(rows)} utterances"])
     named = [[aliases.get(name, name) for name in names] for names in (sources, out_of_set)]
     in_set, out = pick_sources(rows, languages, *named)
+    if bona_fide:
+        real = scan_bona_fide(bona_fide, languages)
+        rows, out = [*rows, *real], list(dict.fromkeys([*out, BONA_FIDE]))
+        _say([f"{bona_fide}: {len(real)} utterances of real speech"])
     manifest = build_manifest(rows, in_set, out)
     _say(_summary(manifest, in_set, out))
     return manifest, in_set, out

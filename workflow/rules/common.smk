@@ -56,7 +56,7 @@ WANTED_OFFLINE = os.environ.get("HF_HUB_OFFLINE") or "0"
 wildcard_constraints:
     language="|".join(LANGUAGES),
     protocol="|".join(config["protocols"]),
-    system="|".join(config["systems"]),
+    system="|".join(map(re.escape, config["systems"])),
     train="|".join(map(re.escape, TESTS)),
     test="|".join(map(re.escape, CONDITIONS)),
     seed=r"\d+",
@@ -155,7 +155,13 @@ def sizes_of(wildcards):
 
 
 def corpus_state():
-    """What changes when the folder of a corpus does: it is scanned, and decoded, again."""
+    """What changes when the folder of a corpus, or of real speech, does: it is scanned, and decoded, again."""
+    real = [srctrace_config.fingerprint(CORPUS["bona_fide"], [""])] if CORPUS["bona_fide"] else []
+    return [folder_of_corpus_state(), *real] if real else folder_of_corpus_state()
+
+
+def folder_of_corpus_state():
+    """The same of the corpus alone."""
     if CORPUS["type"] == "mcl-mlaad":
         return srctrace_config.fingerprint(CORPUS["path"], [""])
     if CORPUS["type"] == "mlaad":

@@ -78,6 +78,7 @@ rule scan:
                 "out_of_set": CORPUS["out_of_set"],
                 "split_lists": config["split"]["lists"] or None,
                 "speaker_lists": config["speakers"]["lists"] or None,
+                "bona_fide": CORPUS["bona_fide"] or None,
             }
         ),
         state=lambda wildcards: corpus_state(),  # not passed on
