@@ -327,6 +327,12 @@ def _check_protocols(config: Mapping) -> None:
     protocols, languages = config["protocols"], config["corpus"]["languages"]
     if not tested_protocols(config):
         raise ConfigError(f"protocols: {OUT_OF_SET} is split lists only: choose one that trains and tests beside it")
+    corpus = config["corpus"]
+    if OUT_OF_SET in protocols and not (corpus["out_of_set"] or corpus["bona_fide"] or config["split"]["lists"]):
+        raise ConfigError(
+            f"protocols: {OUT_OF_SET} needs unknown sources: name some in corpus.out_of_set, or a folder of real speech "
+            "in corpus.bona_fide"
+        )
     families = config["families"] if "family" in protocols else {}
     if "family" in protocols and not families:
         raise ConfigError("families: missing: the protocol family needs them, as {romance: [fr, it], slavic: [pl, ru]}")

@@ -29,6 +29,7 @@ from srctrace.frontends.options import SslOptions
 from srctrace.grid import VARIANTS, split_system
 from srctrace.metrics import macro_f1
 from srctrace.model import SourceTracer
+from srctrace.outliers import make_outliers
 from srctrace.protocol import read_split
 from srctrace.resume import SAVE_SECONDS, Interruption, interruptible, load_state, save_state
 from srctrace.rng import address_key, generator
@@ -66,6 +67,10 @@ class TrainOptions:
     )
     margin: float = field(default=0.2, metadata={"help": "of loss aam, in radians", "low": 0})
     scale: float = field(default=16.0, metadata={"help": "of loss aam: what cosines are multiplied by", "low": 1e-9})
+    outliers: float = field(
+        default=0.0,
+        metadata={"help": "weight of outlier exposure, by outliers made of the training trials; 0: none", "low": 0},
+    )
     select: str = field(
         default="macro_f1",
         metadata={"help": "the epoch kept: best dev macro_f1, or lowest dev loss", "choices": ("macro_f1", "loss")},
@@ -140,6 +145,8 @@ def train(
         if not found:
             raise UserError(f"{split}: no {name} rows")
     ssl = load_ssl() if load_ssl else None
+    if ssl and options.outliers:
+        raise UserError(f"{system}: outliers are made of features, and this one is given waveforms: set outliers to 0")
     description = Description(
         system=system,
         frontend=inputs.made,
@@ -291,10 +298,15 @@ class _Run:
 
     def _step(self, inputs: Tensor, targets: Tensor, epoch: int, step: int) -> float:
         torch.manual_seed(_torch_seed(self.seed, "step", epoch, step))
+        outliers = inputs[:0]
+        if self.options.outliers:
+            outliers = make_outliers(inputs, targets, generator(self.seed, "outliers", epoch, step))
         if self.options.mixup:
             inputs, targets = self._mixed(inputs, targets, epoch, step)
-        _, logits = self.model(inputs)
-        loss = self._loss(logits, targets)
+        _, logits = self.model(torch.cat([inputs, outliers]))
+        loss = self._loss(logits[: len(inputs)], targets)
+        if self.options.outliers:
+            loss = loss - self.options.outliers * logits[len(inputs) :].log_softmax(dim=1).mean()
         if not torch.isfinite(loss):
             raise self._diverged(f"the loss is {loss.item()}", epoch, step)
         self.optimizer.zero_grad(set_to_none=True)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ import torch
 
 from srctrace.checkpoint import load_checkpoint
 from srctrace.errors import UserError
+from srctrace.outliers import make_outliers
 from srctrace.score import Lists, score
 from srctrace.tables import read_table
 from srctrace.train import TrainOptions, train
-from srctrace.trials import FeatureSets
+from srctrace.trials import FeatureSets, batches, find_trials
 from tests.small_features import SOURCES, VARIANTS, inputs, make_features
 
 OPTIONS = TrainOptions(epochs=3, batch_size=8, crop_seconds=0.4, variants=("clean", "noise"))
@@ -102,6 +104,35 @@ def test_dropped_loss_is_selected_on_dev_macro_f1_by_default(data):
     _, description = load_checkpoint(data / "model")
     best = max(float(row["dev_macro_f1"]) for row in history)
     assert description.training["reached"]["dev_macro_f1"] == pytest.approx(best, abs=1e-6)
+
+
+def sureness(data, name: str) -> tuple[float, float]:
+    """Mean maximum probability of dev trials, and of outliers made of them."""
+    model, _ = load_checkpoint(data / name)
+    rows = [row for row in read_table(data / "splits" / "en.tsv", []) if row["split"] == "dev"]
+    features, labels = next(batches(find_trials(inputs(data)(["en"]), rows, ["clean"], SOURCES), len(rows)))
+    outliers = make_outliers(features, labels, np.random.default_rng(0))
+    with torch.inference_mode():
+        return tuple(model(each)[1].softmax(dim=1).max(dim=1).values.mean().item() for each in (features, outliers))
+
+
+@pytest.mark.parametrize("changed", [{}, {"mixup": 0.5}, {"loss": "aam", "scale": 8.0}])
+def test_outlier_exposure_makes_a_model_unsure_of_outliers(data, changed):
+    options = TrainOptions(epochs=12, batch_size=8, **changed)
+    fit(data, "plain", options)
+    first = fit(data, "exposed", replace(options, outliers=1.0))
+    assert fit(data, "again", replace(options, outliers=1.0)) == first
+    (plain, fooled), (exposed, unsure) = sureness(data, "plain"), sureness(data, "exposed")
+    assert unsure < fooled - 0.1
+    assert exposed - unsure > plain - fooled  # of known trials it stays surer
+
+
+def test_the_margin_s_classifier_is_kept_with_the_model(data):
+    fit(data, options=TrainOptions(epochs=12, batch_size=8, loss="aam", scale=8.0))
+    model, description = load_checkpoint(data / "model")
+    assert description.scale == model.backend.classifier.scale == 8.0
+    history = read_table(data / "model" / "history.tsv", ["dev_macro_f1"])
+    assert max(float(row["dev_macro_f1"]) for row in history) > 0.9
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -395,3 +396,8 @@ def test_what_does_not_go_together_is_told(data, tmp_path, capsys, words, told):
     rest = ["--split", "s", "--system", "a-aasist", "--sources", str(data / "sources.tsv"), "--out", "o"]
     assert main(["train", *words, *rest]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_outliers_are_made_of_features_only(data):
+    with pytest.raises(UserError, match="outliers are made of features, and this one is given waveforms"):
+        fit(data, data / "refused", replace(OPTIONS, outliers=0.5))
