@@ -20,8 +20,13 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
 from srctrace.audio import SAMPLE_RATE
 from srctrace.errors import UserError
+from srctrace.frontends.folder import ARCHITECTURES
 from srctrace.grid import LAST, WEIGHTED
 
+EXTRACTORS = {
+    extractor.__name__: extractor
+    for extractor in (transformers.Wav2Vec2FeatureExtractor, transformers.SeamlessM4TFeatureExtractor)
+}
 NOT_NEEDED = ("masked_spec_embed",)
 """Weights that a checkpoint may lack: pretraining alone uses them."""
 
@@ -41,7 +46,14 @@ class SslEncoder(nn.Module):
         super().__init__()
         self.description = dict(description)
         settings = dict(description["extractor"])
-        self.extractor = getattr(transformers, settings.pop("feature_extractor_type"))(**settings)
+        # A model may come from anywhere: what it names is not simply called.
+        extractor, architecture = settings.pop("feature_extractor_type", None), description["config"].get("model_type")
+        if extractor not in EXTRACTORS or architecture not in ARCHITECTURES:
+            raise UserError(
+                f"an SSL front-end of {architecture!r} with a {extractor!r}: known are {', '.join(ARCHITECTURES)} with "
+                f"{' or '.join(EXTRACTORS)}"
+            )
+        self.extractor = EXTRACTORS[extractor](**settings)
         if model is None:
             model = AutoModel.from_config(AutoConfig.for_model(**description["config"]), dtype=torch.float32)
         self.layers: str | int = description["layers"]

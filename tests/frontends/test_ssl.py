@@ -261,3 +261,18 @@ def test_golden_hidden_states(architecture):
         found = encoder(torch.from_numpy(signal())[None])[0, :, :, ::20]
     expected = torch.from_numpy(np.load(GOLDEN / f"{architecture}.npy"))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [("extractor", "feature_extractor_type", "pipeline"), ("config", "model_type", "llama")],
+)
+def test_what_a_model_names_is_not_simply_called(part, key, value, tmp_path):
+    """A model's description may come from anywhere."""
+    make_checkpoint("wav2vec2", tmp_path / "checkpoint")
+    pin(str(tmp_path / "checkpoint"), "main", tmp_path / "checkpoint.json")
+    pinned = read_pinned(tmp_path / "checkpoint.json")
+    description = load_encoder(locate(pinned), pinned, "last").description
+    SslEncoder(description)
+    with pytest.raises(UserError, match=f"{value}.*known are wav2vec2"):
+        SslEncoder({**description, part: {**description[part], key: value}})
