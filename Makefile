@@ -59,6 +59,10 @@ cuda: .venv/ready ## build the GPU extension with a CUDA compiler from the packa
 	CUDA_HOME="$$($(BIN)/python -c 'import nvidia.cu13 as cuda; print(*cuda.__path__)')" SRCTRACE_CUDA=1 \
 		$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 
+.PHONY: docs
+docs: .venv/ready ## write docs/config.md and docs/commands.md from the schema and the command line
+	$(BIN)/python docs/generate.py
+
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--upgrade --quiet
 

@@ -24,8 +24,6 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        "results/metrics.tsv",
-        "results/classes.tsv",
-        "results/confusion.tsv",
+        expand("results/{table}.tsv", table=CELL_TABLES + OPEN_TABLES),
         "results/summary.tsv",
     localrule: True

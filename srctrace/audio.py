@@ -55,7 +55,7 @@ def decode(path: str | os.PathLike, channel: int | None = None) -> Clip:
         UserError: the file is missing, empty, truncated, not audio, has no samples, or holds NaN or infinity.
     """
     native, rate = read(path)
-    mono = native.mean(axis=1) if channel is None and native.shape[1] > 1 else native[:, channel or 0]
+    mono = downmix(native) if channel is None else native[:, channel]
     samples = to_int16(resample(mono, rate))
     if len(samples) == 0:
         raise UserError(f"{path}: too short: {len(mono)} samples at {rate} Hz: remove it from the corpus")
@@ -82,7 +82,7 @@ def read(path: str | os.PathLike) -> tuple[np.ndarray, int]:
         UserError: as `decode`.
     """
     path = Path(path)
-    _refuse_truncated(path)
+    refuse_truncated(path)
     if path.suffix == TENSOR_SUFFIX:
         return _read_tensor(path), SAMPLE_RATE
     try:
@@ -107,6 +107,11 @@ def _read_tensor(path: Path) -> np.ndarray:
     if np.abs(tensor).max() > LOUDEST_TENSOR:
         raise UserError(f"{path}: values up to {np.abs(tensor).max():g}, where a waveform is within 1: scale it")
     return np.ascontiguousarray(tensor.reshape(-1, 1))
+
+
+def downmix(native: np.ndarray) -> np.ndarray:
+    """`(samples, channels)` to the mean of the channels."""
+    return native.mean(axis=1) if native.shape[1] > 1 else native[:, 0]
 
 
 def resample(mono: np.ndarray, rate: int) -> np.ndarray:
@@ -134,8 +139,12 @@ def decibel(amplitude: float) -> float:
     return 20.0 * float(np.log10(max(float(amplitude), FLOOR)))
 
 
-def _refuse_truncated(path: Path) -> None:
-    """libsndfile reads a WAV file that was cut short without a word: compare the sizes in its header with the file."""
+def refuse_truncated(path: Path) -> None:
+    """Compare the sizes in a WAV header with the file: libsndfile reads one that was cut short without a word.
+
+    Raises:
+        UserError: the file cannot be opened, is empty, or is shorter than its header says.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -339,11 +339,18 @@ def _cluster_interval(
     drawn = (counts @ weights[:-1]).reshape(k, k, replicates)
     lower = replicate_macro_f1(drawn + wrong[..., np.newaxis] * weights[-1], size)
     upper = replicate_macro_f1(drawn + right[..., np.newaxis] * weights[-1], size)
-    if len(names) < 2:
+    return replicate_interval(lower, upper, len(names), confidence)
+
+
+def replicate_interval(
+    lower: np.ndarray, upper: np.ndarray, clusters: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Ends of an interval within 0 and 1, from Bayesian bootstrap replicates of each; see `bootstrap_interval`."""
+    if clusters < 2:
         return 0.0, 1.0
-    deviations = _deviations((1 - confidence) / 2, len(names))
+    deviations = _deviations((1 - confidence) / 2, clusters)
     tail = float(ndtr(deviations))
-    if tail * replicates < 1:
+    if tail * len(lower) < 1:
         low, high = lower.mean() + deviations * lower.std(), upper.mean() - deviations * upper.std()
         return max(0.0, float(low)), min(1.0, float(high))
     return float(np.quantile(lower, tail)), float(np.quantile(upper, 1 - tail))

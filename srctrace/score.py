@@ -12,6 +12,7 @@ from tqdm import tqdm
 from srctrace.audio import SAMPLE_RATE
 from srctrace.checkpoint import load_checkpoint
 from srctrace.device import memory_advice, prepare
+from srctrace.embeddings import COLUMNS as EMBEDDING_COLUMNS
 from srctrace.errors import UserError
 from srctrace.frontends.options import SslOptions
 from srctrace.protocol import UNKNOWN_SPLITS, read_split
@@ -21,8 +22,6 @@ from srctrace.trials import OpenInputs, batches, find_trials
 
 BATCH = 32  # trials scored at once, where their features are given
 CLEAN = ("clean",)  # what decisions are fitted on
-EMBEDDING_COLUMNS = ("utterance", "variant", "split", "language", "source", "speaker")
-"""Columns of the index of embeddings, before `logit_{source}` of each source of the model."""
 
 Row = dict[str, str]
 

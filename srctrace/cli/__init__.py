@@ -1,6 +1,7 @@
 """The command line: `srctrace COMMAND …`, one subcommand per step of the workflow, in a file per stage.
 
-Thin: parse, call, exit status. 0 is success, 2 is something wrong that the user can mend (one message, no traceback).
+Thin: parse, call, exit status. 0 is success, 2 is something wrong that the user can mend (one message, no traceback); a
+command that returns a number has a status of its own: `trace` 1, where some files could not be read.
 Modules are imported by the command that needs them, so that a step without torch runs without torch.
 """
 
@@ -11,10 +12,11 @@ import sys
 from collections.abc import Sequence
 
 from srctrace import __version__
-from srctrace.cli import data, evaluate, frontends, models, preprocess, protocol, report, status
+from srctrace.cli import data, evaluate, frontends, models, preprocess, protocol, report, serve, share, status, trace
 from srctrace.errors import UserError
 
-STAGES = (data, preprocess, protocol, frontends, models, evaluate, report, status)  # as the workflow goes
+# As the workflow goes.
+STAGES = (data, preprocess, protocol, frontends, models, evaluate, report, share, status, trace, serve)
 COMMANDS = {name: command for stage in STAGES for name, command in stage.COMMANDS.items()}
 
 
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         _check_code()
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except UserError as error:
         print(f"srctrace {argv[0]}: {error}", file=sys.stderr)
         return 2
@@ -45,7 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f" while writing {disk.filename}" if disk.filename else ""
         print(f"srctrace {argv[0]}: {disk.strerror}{where}: nothing half-written was kept; run again", file=sys.stderr)
         return 2
-    return 0
 
 
 def _check_code() -> None:

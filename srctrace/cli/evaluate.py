@@ -1,4 +1,4 @@
-"""From scores to tables of metrics, and what could be wrong with them."""
+"""From scores to tables of metrics, and to decisions; and what could be wrong with them."""
 
 import argparse
 from pathlib import Path
@@ -8,34 +8,67 @@ from srctrace.cli.commands import Commands
 COMMANDS = Commands()
 
 
-@COMMANDS.add("measure", "metrics of one model, from its scores")
+@COMMANDS.add("measure", "metrics of one model, its calibration, and the decision that is fitted to it")
 def _measure(parser: argparse.ArgumentParser):
-    from srctrace.metrics import MODEL_COLUMNS, measure
+    from srctrace.metrics import MODEL_COLUMNS
 
     for column in MODEL_COLUMNS:
         parser.add_argument(f"--{column}", required=True, help=f"the model's {column}, for the tables")
     _add_cells(parser, "PROTOCOL/TEST")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
     parser.add_argument("--scores", type=Path, required=True, help="folder with the scores of each test condition")
-    parser.add_argument("--splits", type=Path, required=True, help="folder with their split lists")
-    parser.add_argument("--out", type=Path, required=True, help="folder that gets the tables")
-    return lambda arguments: measure(
-        {column: getattr(arguments, column) for column in MODEL_COLUMNS},
-        arguments.cells,
-        arguments.scores,
-        arguments.splits,
-        arguments.out,
-    )
+    parser.add_argument("--embeddings", type=Path, required=True, help="store (.npy) of the embeddings of all trials")
+    parser.add_argument("--splits", type=Path, required=True, help="folder with the conditions' split lists")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets the tables and decision.safetensors")
+
+    def run(arguments: argparse.Namespace) -> None:
+        from srctrace import calibration, decision, fewshot, metrics
+        from srctrace.embeddings import read_embeddings
+        from srctrace.openset import table
+        from srctrace.tables import write_table
+
+        model = {column: getattr(arguments, column) for column in MODEL_COLUMNS}
+        described = decision.read_model(arguments.model)
+        trials = read_embeddings(arguments.embeddings, described["sources"])
+        metrics.measure(model, arguments.cells, arguments.scores, arguments.splits, arguments.out)
+        openset, detection = table.measure(model, trials)
+        fitted = decision.fit(trials, described["training"]["corpus"], openset)
+        calibrated, reliability = calibration.measure(
+            model, arguments.cells, arguments.scores, trials, fitted.temperature
+        )
+        tables = {
+            "calibration": (calibration.CALIBRATION_COLUMNS, calibrated),
+            "reliability": (calibration.RELIABILITY_COLUMNS, reliability),
+            "openset": (table.OPENSET_COLUMNS, openset),
+            "detection": (table.DETECTION_COLUMNS, detection),
+            "fewshot": (fewshot.COLUMNS, fewshot.measure(model, trials, fitted)),
+        }
+        for name, (columns, rows) in tables.items():
+            write_table(arguments.out / f"{name}.tsv", columns, rows)
+        decision.save(fitted, arguments.out / decision.NAME, described["weights_sha256"])
+
+    return run
 
 
-@COMMANDS.add("collect", "put the metrics, classes or confusion tables of all models into one")
+@COMMANDS.add("collect", "put a table of all models into one")
 def _collect(parser: argparse.ArgumentParser):
-    from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, collect
+    from srctrace import calibration, fewshot, metrics
+    from srctrace.openset import table
 
-    columns = {"metrics": METRICS_COLUMNS, "classes": CLASSES_COLUMNS, "confusion": CONFUSION_COLUMNS}
+    columns = {
+        "metrics": metrics.METRICS_COLUMNS,
+        "classes": metrics.CLASSES_COLUMNS,
+        "confusion": metrics.CONFUSION_COLUMNS,
+        "calibration": calibration.CALIBRATION_COLUMNS,
+        "reliability": calibration.RELIABILITY_COLUMNS,
+        "openset": table.OPENSET_COLUMNS,
+        "detection": table.DETECTION_COLUMNS,
+        "fewshot": fewshot.COLUMNS,
+    }
     parser.add_argument("kind", choices=sorted(columns))
     parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
-    return lambda arguments: collect(arguments.tables, columns[arguments.kind], arguments.out)
+    return lambda arguments: metrics.collect(arguments.tables, columns[arguments.kind], arguments.out)
 
 
 @COMMANDS.add("summarise", "mean and deviation over seeds")

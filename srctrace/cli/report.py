@@ -28,18 +28,35 @@ def _report(parser: argparse.ArgumentParser):
     return lambda arguments: write_report(inputs(arguments), arguments.figures, arguments.out)
 
 
+@COMMANDS.add("illustrate", "choose trials to be heard in the report, and lay embeddings out in a plane")
+def _illustrate(parser: argparse.ArgumentParser):
+    from srctrace.report.examples import write_examples
+    from srctrace.report.inputs import read_json
+    from srctrace.report.projection import write_projection
+
+    parser.add_argument("--config", type=Path, required=True, help="the run's complete config (JSON)")
+    parser.add_argument("--results", type=Path, required=True, help="the corpus's folder: models/ and waves/")
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets examples.json and projection.json")
+
+    def run(arguments: argparse.Namespace) -> None:
+        config = read_json(arguments.config)
+        write_examples(config, arguments.results, arguments.manifest, arguments.out / "examples.json")
+        write_projection(config, arguments.results, arguments.out / "projection.json")
+
+    return run
+
+
 def _add_report_inputs(parser: argparse.ArgumentParser) -> Callable:
     """Flags for all that a report shows; returns what makes them into `ReportInputs`."""
-    from dataclasses import fields
+    from dataclasses import MISSING, fields
 
     from srctrace.report.inputs import ReportInputs
 
-    several = ("histories", "baselines", "findings", "differences", "splits", "checkpoints")
     for field in fields(ReportInputs):
-        many = {"nargs": "*", "default": []} if field.name in several else {}
-        parser.add_argument(
-            f"--{field.name}", type=Path, required=field.name not in (*several, "speakers", "benchmarks"), **many
-        )
+        many = {"nargs": "*"} if field.default == () else {}
+        default = {"required": True} if field.default is MISSING else {"default": field.default}
+        parser.add_argument(f"--{field.name}", type=Path, **default, **many)
     return lambda arguments: ReportInputs(
         **{field.name: getattr(arguments, field.name) for field in fields(ReportInputs)}
     )

@@ -4,14 +4,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from srctrace.grid import VARIANTS
+from srctrace.grid import OUT_OF_SET, VARIANTS
+from srctrace.report.calibration import draw_reliability
 from srctrace.report.canvas import placeholder
 from srctrace.report.cells import Cell, group, pick
 from srctrace.report.confusion import draw_confusion, matrices
 from srctrace.report.curves import draw_curves
+from srctrace.report.detection import draw_detection
+from srctrace.report.fewshot import draw_fewshot
 from srctrace.report.heatmap import draw_heatmap
 from srctrace.report.inputs import ReportData, ReportInputs
 from srctrace.report.names import protocol_figure, system_figure
+from srctrace.report.openset import by_method, draw_methods
 from srctrace.report.systems import draw_systems, entries
 from srctrace.report.variants import draw_variants
 
@@ -29,6 +33,23 @@ def write_figures(inputs: ReportInputs, out_dir: str | os.PathLike) -> None:
     data = ReportData(inputs)
     for protocol in data.protocols:
         write_protocol(data, protocol, Path(out_dir))
+    if OUT_OF_SET in data.config["protocols"]:
+        write_open_set(data, Path(out_dir))
+
+
+def write_open_set(data: ReportData, out_dir: Path) -> None:
+    """Write the figures of unknown sources."""
+    drawings = {
+        "open-set": (by_method(data), draw_methods, "Unknown sources: methods"),
+        "detection": (data.detection, draw_detection, "Unknown sources: errors"),
+        "few-shot": (data.fewshot, draw_fewshot, "Few shots"),
+    }
+    for kind, (rows, draw, title) in drawings.items():
+        path = out_dir / protocol_figure(OUT_OF_SET, kind)
+        if rows:
+            draw(path, data)
+        else:
+            placeholder(path, title, NOTHING)
 
 
 def write_protocol(data: ReportData, protocol: str, out_dir: Path) -> None:
@@ -66,6 +87,11 @@ def _draw_side_by_side(data: ReportData, protocol: str, clean: dict[str, list[Ce
         draw_systems(path, lines, chance(data.sources(protocol)))
     else:
         placeholder(path, "Systems side by side", NOTHING)
+    path = out_dir / protocol_figure(protocol, "reliability")
+    if any(row["protocol"] == protocol for row in data.reliability):
+        draw_reliability(path, data, protocol)
+    else:
+        placeholder(path, "Reliability", NOTHING)
     path = out_dir / protocol_figure(protocol, "variants")
     cells = pick(data.cells, protocol=protocol)
     variants = [variant for variant in VARIANTS if pick(cells, variant=variant)]

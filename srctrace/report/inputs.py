@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from srctrace import grid
+from srctrace import fewshot, grid
+from srctrace.calibration import CALIBRATION_COLUMNS, RELIABILITY_COLUMNS
 from srctrace.errors import UserError
 from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, SUMMARY_COLUMNS
+from srctrace.openset.table import DETECTION_COLUMNS, OPENSET_COLUMNS
 from srctrace.report.cells import Cell, Layout, Order, cells_of
 from srctrace.report.curves import Curve
 from srctrace.significance import COLUMNS as DIFFERENCES_COLUMNS
@@ -45,6 +47,13 @@ class ReportInputs:
     splits: Sequence[Path] = ()
     checkpoints: Sequence[Path] = ()  # what is known of each SSL front-end's checkpoint, `{frontend}.json`
     speakers: Path | None = None  # the quality of pseudo-speakers, where speakers are clusters
+    openset: Path | None = None  # this and the next two: with protocol `out-of-set`
+    detection: Path | None = None
+    fewshot: Path | None = None
+    calibration: Path | None = None
+    reliability: Path | None = None
+    examples: Path | None = None  # this and the next: what `srctrace illustrate` wrote
+    projection: Path | None = None
     benchmarks: Path | None = None  # a folder of {rule}/….tsv, as Snakemake's `benchmark:` writes them
 
 
@@ -171,6 +180,46 @@ class ReportData:
         }
 
     @cached_property
+    def openset(self) -> list[Row]:
+        """How well each model tells unknown sources from known ones."""
+        return self._optional(self.inputs.openset, OPENSET_COLUMNS)
+
+    @cached_property
+    def detection(self) -> list[Row]:
+        """The points of detection error curves."""
+        return self._optional(self.inputs.detection, DETECTION_COLUMNS)
+
+    @cached_property
+    def fewshot(self) -> list[Row]:
+        """How well sources are told once some utterances of an unknown one are enrolled."""
+        return self._optional(self.inputs.fewshot, fewshot.COLUMNS)
+
+    @cached_property
+    def calibration(self) -> list[Row]:
+        """How far probabilities can be believed, before and after temperature scaling."""
+        return self._optional(self.inputs.calibration, CALIBRATION_COLUMNS)
+
+    @cached_property
+    def reliability(self) -> list[Row]:
+        """The bins behind it."""
+        return self._optional(self.inputs.reliability, RELIABILITY_COLUMNS)
+
+    @cached_property
+    def examples(self) -> dict:
+        """Trials with their sounds, as `examples.write_examples` chose them; nothing where none were."""
+        return read_json(self.inputs.examples) if self.inputs.examples else {"cells": [], "sounds": {}}
+
+    @cached_property
+    def projection(self) -> dict:
+        """Embeddings in two dimensions, as `projection.write_projection` made them."""
+        return read_json(self.inputs.projection) if self.inputs.projection else {"models": []}
+
+    @cached_property
+    def conditions(self) -> dict[str, grid.Condition]:
+        """Conditions of the run by name."""
+        return grid.conditions(self.config)
+
+    @cached_property
     def protocols(self) -> list[str]:
         """Protocols with results."""
         return self.order.unique(cell.protocol for cell in self.cells)
@@ -188,6 +237,36 @@ class ReportData:
         return self.order.unique(
             row["source"] for (of, _), rows in self.classes.items() if of == protocol for row in rows
         )
+
+    def languages(self, condition: str) -> tuple[str, ...]:
+        """The languages of a condition.
+
+        Raises:
+            UserError: the config has no such condition.
+        """
+        if condition not in self.conditions:
+            raise UserError(f"{self.inputs.config}: no condition {condition!r}, of which there are results")
+        return self.conditions[condition].languages
+
+    def crossing(self, train: str, test: str) -> str:
+        """What the test language is to a train condition, in the words of protocol `mono`."""
+        languages = self.languages(train)
+        if test not in languages:
+            return "cross-lingual"
+        return "mono-lingual" if len(languages) == 1 else "one of several languages"
+
+    def group(self, row: Row) -> str:
+        """The group of cells that a row of a table belongs to."""
+        place = self.layout.get((row["protocol"], row["train"], row["test"]))
+        if place is None:
+            raise UserError(
+                f"{row['system']} has results of {row['protocol']}, {row['train']} → {row['test']}, which the config "
+                "does not have"
+            )
+        return place.group
+
+    def _optional(self, path: Path | None, columns: Sequence[str]) -> list[Row]:
+        return self._rows(path, columns) if path else []
 
     def _rows(self, path: Path, columns: Sequence[str]) -> list[Row]:
         rows = read_table(path, columns)

@@ -11,6 +11,7 @@ from srctrace import grid
 from srctrace.metrics import CLASSES_COLUMNS, CONFUSION_COLUMNS, METRICS_COLUMNS, SUMMARY_COLUMNS
 from srctrace.report.inputs import FINDINGS, HISTORY, SPLIT, ReportInputs
 from srctrace.tables import write_table
+from tests.report import made_up_findings
 
 LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
 SYSTEMS = ("lfcc-resnet18", "lfcc-ecapa-tdnn", "lfcc-aasist")
@@ -70,6 +71,10 @@ def write_run(folder: Path, size: Size | None = None) -> ReportInputs:
         splits=splits,
         checkpoints=_checkpoints(folder, size),
         benchmarks=_benchmarks(folder),
+        examples=made_up_findings.write_examples(folder, _config(size)),
+        projection=made_up_findings.write_projection(folder, _config(size)),
+        **made_up_findings.write_calibration(folder, _config(size)),
+        **(made_up_findings.write_open_set(folder, _config(size)) if grid.OUT_OF_SET in size.protocols else {}),
     )
 
 

@@ -10,7 +10,7 @@ from srctrace.metrics import METRICS_COLUMNS
 from srctrace.report import color
 from srctrace.report.canvas import DASH, WIDTH, percent, shorten
 from srctrace.report.figures import write_figures
-from srctrace.report.names import figure_names, system_figure
+from srctrace.report.names import figure_names, slug, system_figure
 from srctrace.tables import read_table
 from tests.report.made_up_run import SYSTEMS, Size, write_run
 from tests.report.sizes import SIZES, SMALL
@@ -20,9 +20,7 @@ from tests.report.sizes import SIZES, SMALL
 def test_writes_the_figures_that_are_declared(report_of, size):
     figures = report_of(size).figures
     written = {str(path.relative_to(figures)) for path in figures.rglob("*") if path.is_file()}
-    assert written == {
-        name for protocol in size.protocols if protocol != "out-of-set" for name in figure_names(protocol, size.systems)
-    }
+    assert written == {name for protocol in size.protocols for name in figure_names(protocol, size.systems)}
     for name in written:
         svg = ElementTree.parse(figures / name).getroot()
         assert float(svg.get("viewBox").split()[2]) == WIDTH * 0.75
@@ -98,3 +96,10 @@ def test_shorten_keeps_both_ends():
     assert shorten("short", 5) == "short"
     assert shorten("tts_models/xtts_v2", 9) == "tts_…s_v2"
     assert len(shorten("x" * 50, 12)) == 12
+
+
+def test_an_id_is_of_one_name():
+    assert slug("cell", "lfcc-ecapa-tdnn+aam", "en") == "cell:lfcc-ecapa-tdnn_2b_aam:en"
+    names = ("a b", "a_b", "a+b", "a:b", "a_20_b", "a-b", "ä")
+    assert len({slug(name) for name in names}) == len(names)
+    assert all(slug(name).isascii() and " " not in slug(name) for name in names)

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from srctrace import config as srctrace_config
 from srctrace import grid
 from srctrace.frontends import catalogue
-from srctrace.report.names import PROTOCOL_KINDS, SYSTEM_KINDS, figure_names
+from srctrace.report.names import OPEN_SET_KINDS, PROTOCOL_KINDS, SYSTEM_KINDS, figure_names, opened
 
 try:
     config = srctrace_config.complete(config, workflow.source_path("../schemas/config.schema.yaml"))
@@ -206,6 +206,13 @@ REPORT_INPUTS = {
         if grid.compares(config)
     ],
     "splits": splits_of(CONDITIONS),
+    **{
+        table: f"results/{table}.tsv"
+        for table in ("openset", "detection", "fewshot")
+        if grid.OUT_OF_SET in config["protocols"]
+    },
+    **{table: f"results/{table}.tsv" for table in ("calibration", "reliability")},
+    **{shown: f"results/{shown}.json" for shown in ("examples", "projection")},
 }
 
 
@@ -222,7 +229,9 @@ def report_flags(wildcards, input):
 def figure(name):
     """A declared figure, with its place in Snakemake's own report."""
     protocol, _, file = name.removeprefix("figures/").partition("/")
-    kind = next(kind for kind in SYSTEM_KINDS + PROTOCOL_KINDS if file.removesuffix(".svg").endswith(kind))
+    kind = next(
+        kind for kind in SYSTEM_KINDS + PROTOCOL_KINDS + OPEN_SET_KINDS if file.removesuffix(".svg").endswith(kind)
+    )
     system = file.removesuffix(f"{kind}.svg").rstrip("-")
     return report(
         f"results/{name}",

@@ -1,7 +1,8 @@
 # Scores of every model on the conditions it is tested on, what they amount to, and the audit beside them.
 
-CELL_TABLES = ("metrics", "classes", "confusion")
 UNKNOWN = splits_of([f"all-{grid.OUT_OF_SET}"])[0] if grid.OUT_OF_SET in config["protocols"] else []
+CELL_TABLES = ("metrics", "classes", "confusion", "calibration", "reliability")
+OPEN_TABLES = ("openset", "detection", "fewshot") if UNKNOWN else ()
 
 # Outputs cannot depend on wildcards, so models with the same tests share a rule, and other models have another.
 for tests in dict.fromkeys(TESTS.values()):
@@ -61,8 +62,11 @@ for tests in dict.fromkeys(TESTS.values()):
         input:
             # Not the split lists: scores are newer than they are, and thousands of jobs plan a quarter faster without.
             scores=expand(f"{MODEL}/scores/{{test}}.tsv", test=tests, allow_missing=True),
+            embeddings=multiext(f"{MODEL}/embeddings", ".npy", ".tsv"),
+            model=f"{MODEL}/model.json",
         output:
-            expand(f"{MODEL}/{{table}}.tsv", table=CELL_TABLES, allow_missing=True),
+            expand(f"{MODEL}/{{table}}.tsv", table=CELL_TABLES + OPEN_TABLES, allow_missing=True),
+            decision=f"{MODEL}/decision.safetensors",
         log:
             "results/logs/measure/{system}/{train}-seed{seed}.log",
         benchmark:
@@ -84,8 +88,8 @@ for tests in dict.fromkeys(TESTS.values()):
             folder=parent_of_output,
         shell:
             "srctrace measure --corpus {params.corpus} --system {wildcards.system} --train {wildcards.train}"
-            " --seed {wildcards.seed} --cells {params.cells} --scores {params.scores} --splits {params.splits}"
-            " --out {params.folder} 2> {log}"
+            " --seed {wildcards.seed} --cells {params.cells} --model {params.folder} --scores {params.scores}"
+            " --embeddings {input.embeddings[0]} --splits {params.splits} --out {params.folder} 2> {log}"
 
 
 for protocol in grid.tested_protocols(config):
@@ -157,7 +161,7 @@ rule collect:
     benchmark:
         "results/benchmarks/collect/{table}.tsv"
     wildcard_constraints:
-        table="|".join(CELL_TABLES),
+        table="|".join(CELL_TABLES + OPEN_TABLES),
     container:
         image("report")
     threads: 1

@@ -1,0 +1,152 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from srctrace import decision
+from srctrace.embeddings import read_embeddings
+from srctrace.errors import UserError
+from srctrace.grid import BONA_FIDE
+from srctrace.openset import detectors, table
+from tests.openset.made import MODEL, SIZE, SOURCES, made_trials, write_trials
+
+TRIALS = made_trials()
+FITTED = decision.fit(TRIALS, "made")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_trials(TRIALS, tmp_path)
+    decision.save(FITTED, tmp_path / decision.NAME, "12ab")
+    return tmp_path
+
+
+def test_what_is_read_decides_as_what_was_written(folder):
+    read = decision.load(folder)
+    known = TRIALS.known
+    assert (read.sources, read.method, read.facts) == (SOURCES, detectors.DEFAULT, FITTED.facts)
+    assert (read.temperature, read.threshold, read.mean, read.deviation) == (
+        FITTED.temperature,
+        FITTED.threshold,
+        FITTED.mean,
+        FITTED.deviation,
+    )
+    for one, other in (
+        (read.score(known.embedding, known.logits), FITTED.score(known.embedding, known.logits)),
+        (read.log_probabilities(known.logits), FITTED.log_probabilities(known.logits)),
+        (read.project(known.embedding), FITTED.project(known.embedding)),
+        (read.prototypes, FITTED.prototypes),
+        (read.margins(FITTED.prototypes), FITTED.margins(FITTED.prototypes)),
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_file_is_the_same_every_time(folder):
+    first = (folder / decision.NAME).read_bytes()
+    decision.save(decision.fit(made_trials(), "made"), folder / decision.NAME, "12ab")
+    assert (folder / decision.NAME).read_bytes() == first
+    assert decision.load(folder).method == FITTED.method
+
+
+def test_embeddings_are_read_as_they_were_written(folder):
+    read = read_embeddings(folder / "embeddings.npy", SOURCES)
+    np.testing.assert_allclose(read.embedding, TRIALS.embedding, rtol=1e-6)
+    np.testing.assert_allclose(read.logits, TRIALS.logits, atol=1e-6)
+    for name in ("label", "utterance", "variant", "split", "language", "source", "speaker"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(TRIALS, name))
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_nothing_to_fit_on_is_refused(tmp_path, split):
+    write_trials(TRIALS.where(TRIALS.split != split), tmp_path)
+    with pytest.raises(UserError, match=f"clean {split} trials"):
+        read_embeddings(tmp_path / "embeddings.npy", SOURCES)
+
+
+def test_logits_of_another_model_are_refused(folder):
+    with pytest.raises(UserError, match="logit_other"):
+        read_embeddings(folder / "embeddings.npy", (*SOURCES, "other"))
+
+
+def test_no_file_is_no_decision(tmp_path):
+    assert decision.load(tmp_path) is None
+
+
+def test_a_decision_for_other_weights_is_refused(folder):
+    content = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(content | {"weights_sha256": "34cd"}))
+    with pytest.raises(UserError, match="other weights"):
+        decision.load(folder)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"", lambda data: data.replace(b"++", b"__")])
+def test_a_damaged_file_is_refused(folder, damage):
+    path = folder / decision.NAME
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match="damaged"):
+        decision.load(folder)
+
+
+def test_unknown_sources_change_facts_alone(tmp_path):
+    everything = made_trials(unknown=("x", "y", BONA_FIDE), spread=4)
+    openset, _ = table.measure(MODEL, everything)
+    tested = decision.fit(everything, "made", openset)
+    alone = decision.fit(everything.where(np.isin(everything.split, ["train", "dev"])), "made")
+    for name, value in vars(alone).items():
+        if name == "detector":
+            assert value.learnt.keys() == tested.detector.learnt.keys()
+            for array, other in zip(value.learnt.values(), tested.detector.learnt.values(), strict=True):
+                np.testing.assert_array_equal(array, other)
+        elif name != "facts":
+            np.testing.assert_array_equal(value, getattr(tested, name))
+    assert (alone.facts["unknown"], alone.facts["auroc"], alone.facts["bona_fide"]) == ([], None, False)
+    assert (tested.facts["unknown"], tested.facts["bona_fide"]) == (["x", "y"], True)
+    rows = [row for row in openset if row["method"] == detectors.DEFAULT and row["rotation"] == "-"]
+    expected = np.mean([row["auroc"] for row in rows if row["unknown"] == "all"])
+    assert tested.facts["auroc"] == pytest.approx(expected)
+    real = np.mean([row["auroc"] for row in rows if row["unknown"] == BONA_FIDE])
+    assert tested.facts["bona_fide_auroc"] == pytest.approx(real)
+    json.dumps(tested.facts)
+
+
+def test_dev_is_accepted_as_was_aimed_at():
+    dev = TRIALS.dev
+    scores = FITTED.score(dev.embedding, dev.logits)
+    assert 0 < np.mean(scores < FITTED.threshold) <= FITTED.facts["false_rejection"] == 0.05
+    assert (FITTED.mean, FITTED.deviation) == pytest.approx((scores.mean(), scores.std()))
+    assert FITTED.facts["languages"] == ["en"]
+    assert FITTED.facts["n_dev"] == len(dev)
+
+
+def test_probabilities_are_those_of_the_temperature():
+    logits = TRIALS.known.logits
+    np.testing.assert_allclose(
+        np.exp(FITTED.log_probabilities(logits.astype(np.float32))),
+        softmax(logits / FITTED.temperature, axis=1),
+        rtol=1e-4,
+    )
+
+
+def test_prototypes_are_nearest_to_their_own():
+    known = TRIALS.known
+    projected = FITTED.project(known.embedding)
+    np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(FITTED.prototypes, axis=1), 1)
+    assert projected.shape == (len(known), FITTED.prototypes.shape[1]) == (len(known), SIZE)
+    assert np.mean((projected @ FITTED.prototypes.T).argmax(axis=1) == known.label) == 1
+
+
+def test_a_source_without_train_utterances_has_no_prototype():
+    fitted = decision.fit(TRIALS.where((TRIALS.split != "train") | (TRIALS.label != 1)), "made")
+    assert fitted.prototypes.shape[0] == 3
+    assert not fitted.prototypes[1].any()
+    np.testing.assert_allclose(np.linalg.norm(fitted.prototypes[[0, 2]], axis=1), 1)
+
+
+def test_scores_that_do_not_differ_can_be_averaged():
+    same = replace(TRIALS, embedding=np.ones_like(TRIALS.embedding))
+    fitted = decision.fit(same, "made")
+    assert np.isfinite([fitted.mean, fitted.deviation, fitted.threshold]).all()
+    assert fitted.deviation > 0
