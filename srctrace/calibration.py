@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from srctrace.embeddings import UNKNOWN, Trials
@@ -40,6 +39,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         right = logs[np.arange(len(labels)), labels]
         wrong = (logs.sum(axis=1) - right) / (logits.shape[1] - 1)
         return -float(right.sum() + wrong.mean())
+
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415 - whoever only decides starts sooner without
 
     bounds = (np.log(COLDEST), np.log(HOTTEST))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))

@@ -13,8 +13,8 @@ from srctrace.placement import take_gpu
 WORDS_FOR_TOO_LITTLE = ("can't allocate memory", "ALLOC_FAILED")  # in errors of torch and of NVIDIA's libraries
 
 
-def prepare(name: str, threads: int) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`, with `threads` CPU threads and deterministic kernels.
+def choose(name: str, threads: int) -> torch.device:
+    """The device for `auto`, `cpu` or `cuda`, with `threads` CPU threads.
 
     A GPU is this process's alone among those of srctrace: it is waited for.
 
@@ -30,8 +30,17 @@ def prepare(name: str, threads: int) -> torch.device:
         why = "its build is for CPUs alone" if not torch.backends.cuda.is_built() else "no driver, or it is too old"
         print(f"GPU {given} was given to this job, but torch finds none ({why}): on the CPU", file=sys.stderr)
     torch.set_num_threads(threads)
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def prepare(name: str, threads: int) -> torch.device:
+    """As `choose`, with deterministic kernels too. Asking for these takes a second of imports.
+
+    Raises:
+        UserError: see `choose`.
+    """
+    device = choose(name, threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses to be deterministic
-    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
     # On a GPU an operation without a deterministic kernel is worth a warning, not the loss of a run.
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     torch.utils.deterministic.fill_uninitialized_memory = False  # it writes all memory once more, for wrong code

@@ -330,8 +330,8 @@ def _check_protocols(config: Mapping) -> None:
     corpus = config["corpus"]
     if OUT_OF_SET in protocols and not (corpus["out_of_set"] or corpus["bona_fide"] or config["split"]["lists"]):
         raise ConfigError(
-            f"protocols: {OUT_OF_SET} needs unknown sources: name some in corpus.out_of_set, or a folder of real speech "
-            "in corpus.bona_fide"
+            f"protocols: {OUT_OF_SET} needs unknown sources: name some in corpus.out_of_set, or a folder of real "
+            "speech in corpus.bona_fide"
         )
     families = config["families"] if "family" in protocols else {}
     if "family" in protocols and not families:

@@ -17,20 +17,21 @@ SOME_UNREAD = 1  # exit status
 
 @COMMANDS.add("trace", "which synthesiser made this audio: files, folders, or - for standard input")
 def _trace(parser: argparse.ArgumentParser):
-    _add_audio(parser)
+    _add_audio(parser, "of a trained model, or OWNER/NAME[@REVISION] of the hub; of several, the mean")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON Lines: an object for each file")
     form.add_argument("--tsv", action="store_true", help="a row for each file, a column for each source")
     parser.add_argument("--plot", type=_picture, metavar="FILE", help="picture of one file (.png, .svg or .pdf)")
 
     def run(arguments: argparse.Namespace) -> int:
+        from srctrace.sharing import resolve
         from srctrace.tracing import Tracer, output
         from srctrace.tracing.segments import STDIN, find_audio
 
         files = find_audio(arguments.files)
         if arguments.plot and (len(files) != 1 or files[0] == STDIN):
             raise UserError(f"--plot: give one file, and not standard input; here are {len(files)}")
-        tracer = Tracer.load(arguments.model, arguments.device, arguments.threads)
+        tracer = Tracer.load([resolve(model) for model in arguments.model], arguments.device, arguments.threads)
         traces = _Reported(tracer.trace(files), len(files))
         if arguments.json:
             lines = output.json_lines(traces, tracer.basis)
@@ -52,7 +53,7 @@ def _trace(parser: argparse.ArgumentParser):
 @COMMANDS.add("enrol", "have models know a new source from a few utterances")
 def _enrol(parser: argparse.ArgumentParser):
     parser.add_argument("name", metavar="NAME", help="of the source: letters, digits, dots, dashes and underscores")
-    _add_audio(parser)
+    _add_audio(parser, "of a trained model; or of several")
     parser.add_argument("--replace", action="store_true", help="in place of what was enrolled by that name")
 
     def run(arguments: argparse.Namespace) -> None:
@@ -65,11 +66,9 @@ def _enrol(parser: argparse.ArgumentParser):
     return run
 
 
-def _add_audio(parser: argparse.ArgumentParser) -> None:
+def _add_audio(parser: argparse.ArgumentParser, models: str) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio of any format, rate and length; or a folder")
-    parser.add_argument(
-        "--model", type=Path, nargs="+", required=True, metavar="DIR", help="of a trained model; of several, the mean"
-    )
+    parser.add_argument("--model", nargs="+", required=True, metavar="DIR", help=models)
     add_device(parser)
     parser.set_defaults(threads=None)  # all cores that there are
 

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp, softmax
-from sklearn.covariance import ledoit_wolf
-from sklearn.neighbors import NearestNeighbors
 
 DEFAULT = "mahalanobis++"
 NEIGHBOURS = 5
@@ -60,6 +58,8 @@ def class_means(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def whitening(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """`(d, d)`: vectors times it have about the identity as the covariance that their classes share."""
+    from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 - whoever only scores starts sooner without
+
     within = vectors - class_means(vectors, labels)[np.unique(labels, return_inverse=True)[1]]
     variances, axes = np.linalg.eigh(ledoit_wolf(within, assume_centered=True)[0])
     return axes / np.sqrt(np.maximum(variances, np.finfo(float).eps))
@@ -107,6 +107,8 @@ def _fit_knn(embeddings: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> 
 
 
 def _knn(learnt: Arrays, embeddings: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - see above
+
     neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(learnt["train"])), algorithm="brute")
     return -neighbours.fit(learnt["train"]).kneighbors(unit(embeddings))[0][:, -1]
 

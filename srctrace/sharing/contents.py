@@ -18,6 +18,10 @@ PICKLES = (".pth", ".pt", ".ckpt", ".pkl", ".bin")
 LOOKS = f"a model is a folder with {WEIGHTS} and {DESCRIPTION}, as the workflow and `srctrace export` write it"
 
 
+FORMS = "a folder that exists, or OWNER/NAME or OWNER/NAME@REVISION of the hub"
+"""What a model may be named by."""
+
+
 def require_model(path: Path) -> None:
     """Refuse what is no model's folder; whether the model is whole and of this format, `load_checkpoint` says.
 

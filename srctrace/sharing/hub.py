@@ -15,32 +15,25 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.utils import validate_repo_id
 
 from srctrace.errors import UserError
-from srctrace.frontends.catalogue import MAIN, is_hub_name
+from srctrace.frontends.catalogue import MAIN
 from srctrace.frontends.weights import OF_DISK, PAGES
-from srctrace.sharing.contents import ONNX, TO_LOAD, require_model
+from srctrace.sharing.contents import FORMS, ONNX, TO_LOAD
 from srctrace.sharing.export import write_folder
 
-FORMS = "a folder that exists, or OWNER/NAME or OWNER/NAME@REVISION of the hub"
 
+def fetch(name: str, revision: str) -> Path:
+    """The folder of the model `OWNER/NAME` in the cache, fetched if need be; its commit is said on standard error.
 
-def resolve(model: str) -> Path:
-    """The folder of a model: one that is here, or that of `OWNER/NAME[@REVISION]` on the hub, fetched if need be.
-
-    A folder that exists is meant before a name. Of the hub's, the commit is said on standard error; without a revision
-    it is the newest, or, where the hub is out of reach, the newest that was fetched.
+    Args:
+        revision: commit, tag or branch; empty: the newest, or, where the hub is out of reach, the newest that was
+            fetched.
 
     Raises:
-        UserError: it is neither; it cannot be had; or what is there is no model.
+        UserError: it cannot be had.
     """
-    folder = Path(model)
-    if not folder.exists():
-        name, _, revision = model.partition("@")
-        if "/" not in name or not is_hub_name(name):
-            raise UserError(f"{model}: no such folder, and no name on the hub: give {FORMS}")
-        with _explained(name, "fetched", revision or MAIN):
-            folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=list(TO_LOAD)))
-        print(f"{name}: commit {folder.name}", file=sys.stderr, flush=True)
-    require_model(folder)
+    with _explained(name, "fetched", revision or MAIN):
+        folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=list(TO_LOAD)))
+    print(f"{name}: commit {folder.name}", file=sys.stderr, flush=True)
     return folder
 
 

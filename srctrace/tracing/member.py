@@ -12,10 +12,9 @@ from torch import Tensor
 from srctrace import decision
 from srctrace.checkpoint import Description, load_checkpoint
 from srctrace.decision import Decision
-from srctrace.device import prepare
+from srctrace.device import choose
 from srctrace.errors import UserError
 from srctrace.model import SourceTracer
-from srctrace.placement import take_gpu
 from srctrace.tracing.features import FrontEnd, front_end
 
 
@@ -44,7 +43,7 @@ def load_members(folders: Sequence[str | os.PathLike], device: str, threads: int
         UserError: a model is missing or damaged, what its front-end needs is not here, or the models do not know the
             same sources, or take segments of different lengths.
     """
-    place = _place(device, threads)
+    place = choose(device, threads)  # kernels of our models for CPUs are deterministic anyhow
     members: list[Member] = []
     for folder in map(Path, folders):
         model, description = load_checkpoint(folder)
@@ -63,16 +62,6 @@ def load_members(folders: Sequence[str | os.PathLike], device: str, threads: int
         members.append(member)
         _require_alike(members[0], member)
     return members
-
-
-def _place(device: str, threads: int) -> torch.device:
-    """The device. A CPU's kernels are deterministic by themselves, and asking for it takes a second of imports."""
-    if device != "cpu" and torch.backends.cuda.is_built():
-        take_gpu()  # before torch looks for one
-        if device == "cuda" or torch.cuda.is_available():
-            return prepare(device, threads)
-    torch.set_num_threads(threads)
-    return torch.device("cpu")
 
 
 def _require_alike(first: Member, other: Member) -> None:

@@ -125,14 +125,19 @@ def _resampled(audio: soundfile.SoundFile, file: str | os.PathLike) -> Iterator[
 
 @contextmanager
 def _on_disk(file: str | os.PathLike) -> Iterator[Path]:
-    """The file; of standard input, a copy for the time being, since formats are told by going to and fro."""
-    if file != STDIN:
+    """The file; of standard input or a named pipe, a copy for the time being: formats are told by going to and fro."""
+    if file != STDIN and not Path(file).is_fifo():
         yield Path(file)
         return
     with tempfile.NamedTemporaryFile(prefix="srctrace-") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+        if file == STDIN:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with Path(file).open("rb") as pipe:
+                shutil.copyfileobj(pipe, copy)
         copy.flush()
         try:
             yield Path(copy.name)
         except UserError as error:
-            raise UserError(str(error).replace(copy.name, "standard input")) from None
+            name = "standard input" if file == STDIN else str(file)
+            raise UserError(str(error).replace(copy.name, name)) from None

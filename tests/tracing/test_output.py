@@ -102,7 +102,7 @@ def test_the_picture_of_much_is_small(tmp_path, model, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["FILE", "--model", "nowhere"], "nowhere/model.json: no such file"),
+        (["FILE", "--model", "nowhere"], "nowhere: no such folder, and no name on the hub"),
         (["FILE", "FILE", "--model", "MODEL", "--plot", "a.png"], "--plot: give one file"),
         (["-", "--model", "MODEL", "--plot", "a.png"], "--plot: give one file"),
     ],

@@ -1,6 +1,8 @@
 """What a model is given of a file: the samples that decoding gives, in segments, in memory that does not grow."""
 
 import io
+import os
+import threading
 import tracemalloc
 
 import numpy as np
@@ -127,6 +129,17 @@ def test_standard_input_that_is_empty(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     with pytest.raises(UserError, match=r"^standard input: the file is empty"):
         list(segments("-", 4.0))
+
+
+def test_a_named_pipe_is_read(tmp_path):
+    """As a shell's <(ffmpeg …) is."""
+    pipe, path = tmp_path / "pipe", write(tmp_path / "a.wav", sound("hum", 6.0))
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    writer.start()
+    found = list(segments(pipe, 4.0))
+    writer.join()
+    np.testing.assert_array_equal(found[0].samples, next(segments(path, 4.0)).samples)
 
 
 def test_silence_is_told_apart(tmp_path):
