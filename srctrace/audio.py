@@ -152,7 +152,7 @@ def refuse_truncated(path: Path) -> None:
     except OSError as error:
         raise UserError(f"{path}: cannot be opened: {error.strerror}") from None
     if size == 0:
-        raise UserError(f"{path}: the file is empty: fetch it again or remove it from the corpus")
+        raise UserError(f"{path}: the file is empty: fetch it again, or leave it out")
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         declared = int.from_bytes(head[4:8], "little")
         # Programs that write to a pipe cannot know the size: they leave 0, or the largest number they dare to.

@@ -173,7 +173,7 @@ def models(config: Mapping) -> list[Model]:
 
 
 def tested_protocols(config: Mapping) -> list[str]:
-    """The protocols that have cells; of the others there are split lists only."""
+    """The protocols that have cells; out-of-set asks more of the models that these train."""
     return [protocol for protocol in config["protocols"] if protocol != OUT_OF_SET]
 
 
@@ -326,7 +326,7 @@ def _check_corpus(corpus: Mapping) -> None:
 def _check_protocols(config: Mapping) -> None:
     protocols, languages = config["protocols"], config["corpus"]["languages"]
     if not tested_protocols(config):
-        raise ConfigError(f"protocols: {OUT_OF_SET} is split lists only: choose one that trains and tests beside it")
+        raise ConfigError(f"protocols: {OUT_OF_SET} is about the models of others: choose one that trains beside it")
     corpus = config["corpus"]
     if OUT_OF_SET in protocols and not (corpus["out_of_set"] or corpus["bona_fide"] or config["split"]["lists"]):
         raise ConfigError(

@@ -89,6 +89,9 @@ def test_a_damaged_file_is_refused(folder, damage):
         decision.load(folder)
 
 
+RATES = ("auroc", "false_acceptance", "false_rejection")
+
+
 def test_unknown_sources_change_facts_alone(tmp_path):
     everything = made_trials(unknown=("x", "y", BONA_FIDE), spread=4)
     openset, _ = table.measure(MODEL, everything)
@@ -101,11 +104,13 @@ def test_unknown_sources_change_facts_alone(tmp_path):
                 np.testing.assert_array_equal(array, other)
         elif name != "facts":
             np.testing.assert_array_equal(value, getattr(tested, name))
-    assert (alone.facts["unknown"], alone.facts["auroc"], alone.facts["bona_fide"]) == ([], None, False)
+    assert (alone.facts["unknown"], alone.facts["trained_languages"], alone.facts["bona_fide"]) == ([], None, False)
     assert (tested.facts["unknown"], tested.facts["bona_fide"]) == (["x", "y"], True)
     rows = [row for row in openset if row["method"] == detectors.DEFAULT and row["rotation"] == "-"]
-    expected = np.mean([row["auroc"] for row in rows if row["unknown"] == "all"])
-    assert tested.facts["auroc"] == pytest.approx(expected)
+    for place, there in (("trained_languages", True), ("other_languages", False)):
+        own = [row for row in rows if row["unknown"] == "all" and (row["test"] in tested.facts["languages"]) == there]
+        assert own
+        assert tested.facts[place] == pytest.approx({name: np.mean([row[name] for row in own]) for name in RATES})
     real = np.mean([row["auroc"] for row in rows if row["unknown"] == BONA_FIDE])
     assert tested.facts["bona_fide_auroc"] == pytest.approx(real)
     json.dumps(tested.facts)

@@ -76,11 +76,11 @@ def test_without_ids_across_languages_nobody_is_seen_in_the_language_left_out():
     assert {cell.test.name for cell in cells if cell.column.startswith("unseen")} == set(LANGUAGES)
 
 
-def test_out_of_set_is_lists_only():
+def test_out_of_set_has_no_cells_of_its_own():
     found = grid.conditions(config(protocols=["mono", "out-of-set"]))
     assert [name for name in found if found[name].unknown] == [f"{name}-out-of-set" for name in (*LANGUAGES, "all")]
     assert grid.cells(config(protocols=["mono", "out-of-set"])) == grid.cells(config(protocols=["mono"]))
-    with pytest.raises(grid.ConfigError, match="out-of-set is split lists only"):
+    with pytest.raises(grid.ConfigError, match="out-of-set is about the models of others"):
         config(protocols=["out-of-set"])
 
 

@@ -66,7 +66,8 @@ def _decision(model: dict) -> str:
         return "no verdict, and probabilities as they come: no decision was fitted (snakemake --cores all does so)"
     false_rejection = f"{100 * facts['false_rejection']:.1f} % of {facts['n_dev']} dev utterances of known sources"
     words = f"decision by {facts['method']}: its threshold calls {false_rejection} unknown"
-    if facts["unknown"]:
-        false_acceptance = f"{100 * facts['false_acceptance']:.1f} % of unknown sources"
-        words += f", and {false_acceptance} known (tested on {', '.join(facts['unknown'])})"
-    return words
+    for place, name in (("trained_languages", "the training languages"), ("other_languages", "other languages")):
+        if facts.get(place):
+            shares = [f"{100 * facts[place][rate]:.1f} %" for rate in ("false_acceptance", "false_rejection")]
+            words += f"; in {name}, {shares[0]} of unknown utterances known, and {shares[1]} of known ones unknown"
+    return words + (f" (tested on {', '.join(facts['unknown'])})" if facts["unknown"] else "")
