@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores all --nolock --rerun-incomplete --show-failed-logs
 
-.PHONY: demo test test-paper test-hpc lint format clean
+.PHONY: demo test test-docs test-paper test-hpc lint format clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready ## run config.yaml to results/report.html
@@ -12,6 +12,9 @@ demo: .venv/ready ## run config.yaml to results/report.html
 
 test: .venv/ready ## run the tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+test-docs: .venv/ready ## run every command and program of the docs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m docs
 
 test-paper: .venv/ready ## the paper's run at a tiny size, every protocol, on trees as MLAAD is released
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m paper

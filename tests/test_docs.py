@@ -267,7 +267,7 @@ def apply(diff: str, folder: Path) -> None:
 RUN = [page for page in PAGES if any(not why_not_run(step) for block in blocks_of(page) for step in block.steps)]
 
 
-@pytest.mark.workflow
+@pytest.mark.docs
 @pytest.mark.timeout(3 * STEP_SECONDS)  # the first makes the tiny run
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_commands_and_programs_run(page, finished, tmp_path):
