@@ -132,7 +132,13 @@ if IN_CONTAINERS:
         [
             # Which may be links.
             *("data", "results", *glob("data/*"), *glob("data/checkpoints/*"), *glob("results/*")),
-            *(CORPUS["path"], CORPUS["table"], CORPUS["bona_fide"], config["split"]["lists"], config["speakers"]["lists"]),
+            *(
+                CORPUS["path"],
+                CORPUS["table"],
+                CORPUS["bona_fide"],
+                config["split"]["lists"],
+                config["speakers"]["lists"],
+            ),
             *config["noise"].values(),
             config["speakers"]["model"],
             *(frontend.checkpoint for frontend in SSL.values()),
