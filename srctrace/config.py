@@ -76,14 +76,17 @@ def _read_numbers(value: object, schema: Mapping) -> object:
 
 
 def _fill(value: object, schema: Mapping) -> object:
+    """With defaults, and in the schema's order: nothing is made again because lines of a section changed places."""
     if isinstance(value, dict):
         if isinstance(schema.get("additionalProperties"), Mapping):  # names of the user's own, beside those known here
             value = copy.deepcopy(schema.get("default", {})) | value
         for key, below in schema.get("properties", {}).items():
             if key not in value and "default" in below:
                 value[key] = copy.deepcopy(below["default"])
-            if key in value:
-                value[key] = _fill(value[key], below)
+        known = schema.get("properties", {})
+        return {key: _fill(value[key], below) for key, below in known.items() if key in value} | {
+            key: below for key, below in value.items() if key not in known
+        }
     return value
 
 

@@ -18,6 +18,7 @@ VARIANTS = ("clean", "noise", "music", "babble", "reverb")
 BUILTIN_LANGUAGES = ("en", "de", "fr", "it", "pl", "ru")
 OUT_OF_SET = "out-of-set"
 BONA_FIDE = "bona-fide"  # the out-of-set source that is real speech
+ALL = "all"  # out-of-set sources together, and all languages
 LEAST_SEEDS = 3  # with fewer, a single model may be a lucky one
 
 
@@ -211,17 +212,24 @@ def frontend_of(config: Mapping, system: str, train: Condition) -> SslFrontend |
 def training_of(config: Mapping, system: str, train: Condition) -> dict:
     """The training options of a system: `train`, but for what its recipe says.
 
-    That is the one that its name ends in, or, of a fine-tuned SSL model, its front-end's.
+    That is its front-end's, where that is a fine-tuned SSL model, and over it the one that its name ends in.
 
     Raises:
-        ConfigError: there is no such recipe.
+        ConfigError: there is no such recipe, or it cannot be had with the front-end.
     """
     frontend = frontend_of(config, system, train)
-    named = system.partition("+")[2]
-    recipe = named or (frontend.recipe if frontend and frontend.mode == FINE_TUNED else "")
-    if named and named not in config["recipes"]:
+    fine_tuned = frontend and frontend.mode == FINE_TUNED
+    _, plus, named = system.partition("+")
+    if plus and named not in config["recipes"]:
         raise ConfigError(f"systems: {system!r}: unknown recipe {named!r}; known: {', '.join(config['recipes'])}")
-    return config["train"] | (config["recipes"][recipe] if recipe else {})
+    training = config["train"] | (config["recipes"][frontend.recipe] if fine_tuned else {})
+    training |= config["recipes"][named] if plus else {}
+    if fine_tuned and training["outliers"]:
+        raise ConfigError(
+            f"systems: {system!r}: outliers are made of features, and a fine-tuned SSL model is given waveforms: set "
+            "outliers to 0 in its recipe"
+        )
+    return training
 
 
 def ssl_frontends(config: Mapping) -> dict[str, SslFrontend]:
@@ -301,6 +309,8 @@ def check(config: Mapping) -> None:
     unknown = set(config["train"]["variants"]) - set(config["variants"])
     if unknown:
         raise ConfigError(f"train.variants: {', '.join(sorted(unknown))} is not among variants")
+    if "clean" not in config["variants"]:
+        raise ConfigError("variants: clean is missing: calibration and open-set decisions are fitted on it")
 
 
 def _check_corpus(corpus: Mapping) -> None:
@@ -318,6 +328,11 @@ def _check_corpus(corpus: Mapping) -> None:
         raise ConfigError(f"corpus.sources: {n_sources} named, where two at least are to be told apart")
     if corpus["released_lfcc"] and corpus["type"] != "mcl-mlaad":
         raise ConfigError("corpus.released_lfcc: only mcl-mlaad comes with LFCCs")
+    if corpus["released_lfcc"] and corpus["bona_fide"]:
+        raise ConfigError("corpus.bona_fide: the released LFCCs have no real speech: set released_lfcc to false")
+    for name in (BONA_FIDE, ALL):
+        if name in corpus["sources"]:
+            raise ConfigError(f"corpus.sources: {name!r} has a meaning of its own: give the source another name")
     both = set(corpus["sources"]) & set(corpus["out_of_set"])
     if both:
         raise ConfigError(f"corpus.out_of_set: {', '.join(sorted(both))} cannot be in corpus.sources too")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from srctrace.errors import UserError
+from srctrace.grid import ALL, BONA_FIDE
 from srctrace.tables import read_table, write_table
 
 COLUMNS = ("utterance", "path", "language", "source", "speaker", "text", "sentence", "split")
@@ -50,7 +51,7 @@ def pick_sources(
     """In-set and out-of-set sources of a corpus: those named; else those that are there.
 
     Without names, and where rows have splits, the sources that are trained on are in-set and all others out-of-set;
-    where they have none, the sources that every language has are in-set.
+    where they have none, the sources that every language has are in-set. Real speech, `bona-fide`, is out-of-set.
 
     Raises:
         UserError: a named source is nowhere, is in both sets, or has too few utterances of a language to be dealt out;
@@ -62,6 +63,8 @@ def pick_sources(
     given = any(row["split"] for row in rows)
     _refuse_unknown(("in-set", sources), ("out-of-set", out_of_set), systems, found)
     trained = {row["source"] for row in rows if row["split"] == "train"}
+    real = [BONA_FIDE] if BONA_FIDE in found and BONA_FIDE not in out_of_set else []
+    out_of_set = [*out_of_set, *real]
     if sources:
         in_set = list(sources)
     elif given:
@@ -72,6 +75,8 @@ def pick_sources(
             for source in found
             if source not in out_of_set and all(counts[language, source] for language in languages)
         ]
+    for name in {BONA_FIDE, ALL} & {*in_set}:
+        raise UserError(f"manifest: a source named {name!r} cannot be in-set: the name has a meaning of its own")
     if len(in_set) < 2:
         reason = "of the split lists' train part" if given else f"in all of {', '.join(languages)}"
         raise UserError(
@@ -82,7 +87,8 @@ def pick_sources(
         never = [source for source in in_set if source not in trained]
         if never:
             raise UserError(f"manifest: source(s) {', '.join(never)}: in no train list: make them out-of-set")
-        return in_set, list(out_of_set) or [source for source in found if source not in trained]
+        never_heard = [source for source in found if source not in trained or source == BONA_FIDE]
+        return in_set, never_heard if out_of_set == real else out_of_set
     for language in languages:
         for source in in_set:
             count = counts[language, source]
@@ -93,7 +99,7 @@ def pick_sources(
                     "training, development and evaluation utterances; sources that every language has: "
                     f"{', '.join(everywhere) or 'none'}; sources of each language:\n{_listing(systems)}"
                 )
-    return in_set, list(out_of_set)
+    return in_set, out_of_set
 
 
 def _refuse_unknown(

@@ -205,7 +205,7 @@ def _unknown(manifest: Sequence[Row], out_of_set: Sequence[str], options: SplitO
     in_dev = set(order[: len(order) // 2])
     rows = []
     for row in manifest:
-        if row["source"] == BONA_FIDE:
+        if row["source"] == BONA_FIDE and BONA_FIDE in out_of_set:
             rows.append(_split_row(row, UNKNOWN_SPLITS[1], "dealt"))
         elif row["source"] in names:
             dealt = "dev" if row["source"] in in_dev else "eval"

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -162,3 +163,16 @@ def test_the_grid_needs_the_standard_library_only():
         "sys.exit(f'imported {new}' if new else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_order_of_lines_says_nothing():
+    """What depends on a section would be made again otherwise."""
+    base = yaml.safe_load((ROOT / "config.yaml").read_text())
+    turned = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value
+        for key, value in reversed(base.items())
+    }
+    one, other = complete(base, SCHEMA), complete(turned, SCHEMA)
+    assert json.dumps(one["train"]) == json.dumps(other["train"])
+    assert json.dumps(one["builtin"]) == json.dumps(other["builtin"])
+    assert list(one) == list(other)

@@ -131,8 +131,32 @@ def test_a_system_by_another_recipe():
         config(systems=["lfcc-resnet18+other"])
 
 
-def test_a_recipe_in_the_name_is_that_of_a_fine_tuned_model():
+def test_the_published_recipe_by_the_name():
     chosen = config(systems=["wav2vec2-xls-r-300m-aasist", "wav2vec2-xls-r-300m-aasist+published"])
     train = grid.conditions(chosen)["en"]
-    rates = [grid.training_of(chosen, system, train)["ssl_lr"] for system in chosen["systems"]]
-    assert rates == [0.00002, 0.0005]
+    ours, published = (grid.training_of(chosen, system, train) for system in chosen["systems"])
+    assert (ours["ssl_lr"], ours["warmup"], ours["freeze_encoder"]) == (0.00002, 0.1, True)
+    assert (published["ssl_lr"], published["warmup"], published["freeze_encoder"]) == (0.0005, 0, False)
+
+
+def test_a_recipe_is_laid_over_that_of_the_front_end():
+    chosen = config(systems=["wav2vec2-xls-r-300m-aasist", "wav2vec2-xls-r-300m-aasist+aam"])
+    plain, aam = (grid.training_of(chosen, system, grid.conditions(chosen)["en"]) for system in chosen["systems"])
+    assert aam == plain | {"loss": "aam"}
+    assert plain["ssl_lr"] == 0.00002
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"systems": ["wav2vec2-xls-r-300m-aasist+outliers"]}, "is given waveforms: set outliers to 0"),
+        ({"systems": ["lfcc-resnet18+"]}, "unknown recipe ''"),
+        ({"variants": ["noise"], "train": {"variants": ["noise"]}}, "variants: clean is missing"),
+        ({"protocols": ["mono", "out-of-set"], "corpus": {"out_of_set": []}}, "needs unknown sources"),
+        ({"corpus": {"sources": ["formant", "bona-fide"]}}, "'bona-fide' has a meaning of its own"),
+    ],
+)
+def test_what_would_fail_hours_later_is_refused(changed, message):
+    base = yaml.safe_load((ROOT / "config.yaml").read_text())
+    with pytest.raises(grid.ConfigError, match=message):
+        config(**{key: base[key] | value if isinstance(value, dict) else value for key, value in changed.items()})

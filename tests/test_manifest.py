@@ -101,3 +101,17 @@ def test_choices_that_cannot_be_are_refused(sources, out_of_set, message):
 def test_a_source_needs_an_utterance_for_each_split():
     with pytest.raises(UserError, match=r"'en' has 2 utterance\(s\) of source 'b'"):
         pick_sources(rows_of({"en": {"a": 3, "b": 2}}), ["en"], [])
+
+
+def test_real_speech_is_never_in_set():
+    rows = rows_of({language: {"a": 3, "b": 3, "bona-fide": 3} for language in ("en", "de")})
+    assert pick_sources(rows, ["en", "de"], []) == (["a", "b"], ["bona-fide"])
+    assert pick_sources(rows, ["en", "de"], ["a", "b"]) == (["a", "b"], ["bona-fide"])
+    with pytest.raises(UserError, match="'bona-fide' cannot be in-set"):
+        pick_sources(rows, ["en", "de"], ["a", "bona-fide"])
+    listed = [row | {"split": "train"} for row in rows] + [
+        row | {"split": "eval", "utterance": f"{row['utterance']}-c", "source": "c"} for row in rows[:3]
+    ]
+    assert pick_sources(listed, ["en", "de"], []) == (["a", "b"], ["bona-fide", "c"])
+    with pytest.raises(UserError, match="'all' cannot be in-set"):
+        pick_sources(rows_of({"en": {"a": 3, "all": 3}}), ["en"], [])

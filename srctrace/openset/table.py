@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from srctrace.embeddings import Trials
-from srctrace.grid import BONA_FIDE, OUT_OF_SET
+from srctrace.grid import ALL, BONA_FIDE, OUT_OF_SET
 from srctrace.metrics import CELL_COLUMNS, MODEL_COLUMNS, Row
 from srctrace.openset import detectors
 from srctrace.openset.measures import auroc, auroc_interval, eer, error_curve, fpr95, thinned, threshold
@@ -22,7 +22,6 @@ OPENSET_COLUMNS = (
 )
 DETECTION_COLUMNS = (*MODEL_COLUMNS, "test", "method", "unknown", "false_acceptance", "false_rejection")
 
-ALL = "all"  # out-of-set sources together
 CHOSEN = "chosen"
 ROTATIONS = 8  # at most
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from srctrace.openset.table import ALL
+from srctrace.grid import ALL
 from srctrace.report.canvas import (
     INK,
     LEGEND_LINE,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from srctrace.grid import BONA_FIDE
+from srctrace.grid import ALL, BONA_FIDE
 from srctrace.openset.detectors import DEFAULT, METHODS
-from srctrace.openset.table import ALL, CHOSEN
+from srctrace.openset.table import CHOSEN
 from srctrace.report.canvas import (
     LEGEND_LINE,
     MARGIN,

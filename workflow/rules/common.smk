@@ -226,6 +226,21 @@ def report_flags(wildcards, input):
     )
 
 
+def illustrated(wildcards):
+    """What single trials and embeddings are shown of: models of the first seed."""
+    shown = {"seed": config["seeds"][0]}
+    scores = [
+        f"{MODEL}/scores/{cell.test.name}.tsv".format(system=system, train=cell.train.name, **shown)
+        for cell in opened(config)
+        for system in config["systems"]
+    ]
+    embeddings = [
+        f"{MODEL}/embeddings".format(system=system, train=CELLS[0].train.name, **shown) for system in config["systems"]
+    ]
+    stores = [*embeddings, *(f"{WAVES}/{language}" for language in LANGUAGES)]
+    return [*dict.fromkeys(scores), *(f"{store}{suffix}" for store in stores for suffix in (".npy", ".tsv"))]
+
+
 def figure(name):
     """A declared figure, with its place in Snakemake's own report."""
     protocol, _, file = name.removeprefix("figures/").partition("/")

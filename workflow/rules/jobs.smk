@@ -37,7 +37,7 @@ NEEDS = {
     "fetch": (2000, 1440),  # [80] the time is the download's
     "train": (8000, 480),  # [5150] the paper's AASIST, in batches of 64 with mixup
     "score": (3000, 10),  # [1150]
-    "measure": (1000, 10),  # [170] open set and intervals: a second a model of the built-in corpus, minutes of MLAAD
+    "measure": (2000, 10),  # [170] open set and intervals: a second a model of the built-in corpus, minutes of MLAAD
     "pretrain": (4000, 1440),  # [1460]
     # Of XLS-R 300M's size, on a CPU for small corpora only: there it takes half a second for an utterance.
     "ssl train": (12000, 1440),  # weights, gradients, and Adam's two means alone are 5 GB

@@ -19,16 +19,6 @@ rule record_config:
         "printf '%s\\n' {params.config:q} > {output} 2> {log}"
 
 
-def illustrated(wildcards):
-    """What single trials and embeddings are shown of: models of the first seed."""
-    folder = f"results/{CORPUS['name']}/models/{{system}}/{{train}}/seed{config['seeds'][0]}"
-    cells = [(system, cell) for cell in opened(config) for system in config["systems"]]
-    scores = [folder.format(system=s, train=cell.train.name) + f"/scores/{cell.test.name}.tsv" for s, cell in cells]
-    embeddings = [folder.format(system=s, train=CELLS[0].train.name) + "/embeddings" for s in config["systems"]]
-    stores = [*embeddings, *(f"{WAVES}/{language}" for language in LANGUAGES)]
-    return [*dict.fromkeys(scores), *(f"{store}{suffix}" for store in stores for suffix in (".npy", ".tsv"))]
-
-
 rule illustrate:
     input:
         illustrated,
@@ -47,7 +37,7 @@ rule illustrate:
     resources:
         **needs("table"),
     params:
-        results=f"results/{CORPUS['name']}",
+        results=lambda wildcards, input: str(Path(input.manifest).parent),
         folder=parent_of_output,
     shell:
         "srctrace illustrate --config {input.config} --results {params.results} --manifest {input.manifest}"
