@@ -11,17 +11,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import nn
 
 from srctrace.errors import UserError
 from srctrace.files import atomic_path
+from srctrace.manifest import SLUG
 from srctrace.model import SourceTracer
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 2  # of both files; 1 did not say of what length inputs are, nor which corpus and languages they were
+FRONTENDS = ("lfcc", "ssl", "waves")
+LEAST_SECONDS, MOST_SECONDS = 0.1, 600.0  # of an input: what can be cut, and got into memory
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def load_checkpoint(folder: str | os.PathLike) -> tuple[SourceTracer, Descriptio
     """The model in evaluation mode, and its description.
 
     Raises:
-        UserError: a file is missing or damaged, the two do not belong together, or they are of another format.
+        UserError: a file is missing or damaged, the two do not belong together, they are of another format, or what
+            they say makes no model.
     """
     folder = Path(folder)
     again = "delete the folder's model files and train again"
@@ -102,11 +106,20 @@ def load_checkpoint(folder: str | os.PathLike) -> tuple[SourceTracer, Descriptio
         raise UserError(f"{folder / DESCRIPTION}: damaged ({error}): {again}") from None
     if hashlib.sha256(weights).hexdigest() != digest:
         raise UserError(f"{folder / WEIGHTS}: damaged, or not the weights that {DESCRIPTION} describes: {again}")
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
-        if (file.metadata() or {}).get("description_sha256") != _digest(content):
+    # Digests that agree are no proof: whoever gave the model may have written them for anything.
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            metadata = file.metadata() or {}
+        if metadata.get("description_sha256") != _digest(content):
             raise UserError(f"{folder / DESCRIPTION}: changed since the model was trained: {again}")
-    model = build(description)
-    model.load_state_dict(load(weights))
+        _require_sound(description)
+        model = build(description)
+        model.load_state_dict(load(weights))
+    except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder}: damaged, or no model of srctrace's ({reason}): {again}") from None
+    if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
+        raise UserError(f"{folder / WEIGHTS}: damaged: holds NaN or infinity: {again}")
     return model.eval(), description
 
 
@@ -120,6 +133,38 @@ def _require_format(found: int, folder: Path) -> None:
     raise UserError(
         f"{folder / DESCRIPTION}: a model of format {found}, and this srctrace reads format {FORMAT}: {fix}"
     )
+
+
+def _require_sound(description: Description) -> None:
+    """Refuse what the program relies on and a description does not have.
+
+    Raises:
+        ValueError: says what.
+    """
+    sources, made, training = description.sources, description.frontend, description.training
+    if not _are_texts(sources) or len(sources) < 2 or len(set(sources)) < len(sources):
+        raise ValueError("sources are no list of two names or more, each once")
+    for source in sources:
+        if not SLUG.fullmatch(source):
+            raise ValueError(f"source {source!r}: has more than letters, digits, '.', '_' and '-'")
+    if not isinstance(made, dict) or made.get("frontend") not in FRONTENDS:
+        raise ValueError(f"frontend is none of {', '.join(FRONTENDS)}")
+    seconds = made.get("seconds")
+    if not _is_number(seconds) or not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        raise ValueError(f"seconds of an input are {seconds!r}, not from {LEAST_SECONDS:g} to {MOST_SECONDS:g}")
+    if not isinstance(training, dict) or not _are_texts(training.get("languages", [])):
+        raise ValueError("training has no list of languages")
+    reached = training.get("reached", {})
+    if not isinstance(reached, dict) or not all(map(_is_number, reached.values())):
+        raise ValueError("what training reached is not in numbers")
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _digest(content: dict) -> str:

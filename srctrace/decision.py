@@ -26,9 +26,17 @@ from srctrace.openset import detectors
 from srctrace.openset.measures import ACCEPTED, threshold
 
 NAME = "decision.safetensors"
+FORMAT = 2  # 1, which did not say so, told of real speech in one mean over all languages
 COHORT = 200  # dev trials that are kept
 
+FACTS = (
+    *("corpus", "languages", "n_dev", "false_rejection", "ece_before", "ece_after", "unknown"),
+    *("trained_languages", "other_languages"),
+    *("bona_fide", "bona_fide_trained_languages", "bona_fide_other_languages"),
+)
+
 _ARRAYS = ("centre", "whitening", "prototypes", "cohort")
+_NUMBERS = ("temperature", "threshold", "mean", "deviation")
 _LEARNT = "detector."  # before the names of the detector's arrays
 
 
@@ -45,11 +53,12 @@ class Decision:
         centre, whitening: `(d,)` and `(d, m)`: from embeddings to the space in which they are compared.
         prototypes: `(k, m)`, of length 1, in that space; zero for a source without train utterances.
         cohort: `(c, m)`: dev trials in that space.
-        facts: `corpus` and `languages` of dev, `n_dev`, `false_rejection` (share of dev that the threshold is to
-            reject), `ece_before` and `ece_after` (of dev); `unknown` (the sources it was tested on), and, in the
-            `trained_languages` and in `other_languages`, mean `auroc`, `false_acceptance` and `false_rejection`;
-            `bona_fide`, whether it was tested on real speech, and then `bona_fide_auroc` and
-            `bona_fide_false_acceptance`. What was not tested is null.
+        facts: the `FACTS`. `corpus` and `languages` of dev, `n_dev`, `false_rejection` (share of dev that the threshold
+            is to reject), `ece_before` and `ece_after` (of dev); `unknown` (the sources it was tested on), and, in the
+            `trained_languages` and in `other_languages`, which `languages` these are, and mean `auroc`,
+            `false_acceptance` and `false_rejection`; `bona_fide`, whether it was tested on real speech in a language
+            that was trained on, and, against real speech, the same means in `bona_fide_trained_languages` and in
+            `bona_fide_other_languages`. What was not tested is null.
     """
 
     sources: tuple[str, ...]
@@ -136,10 +145,11 @@ def save(decision: Decision, path: str | os.PathLike, weights_sha256: str) -> No
     arrays = {name: getattr(decision, name) for name in _ARRAYS}
     arrays |= {f"{_LEARNT}{name}": array for name, array in decision.detector.learnt.items()}
     content = {
+        "format": FORMAT,
         "weights_sha256": weights_sha256,
         "sources": decision.sources,
         "method": decision.method,
-        **{name: getattr(decision, name) for name in ("temperature", "threshold", "mean", "deviation", "facts")},
+        **{name: getattr(decision, name) for name in (*_NUMBERS, "facts")},
     }
     # One key: of several, safetensors would write the order as it comes.
     data = save_tensors(
@@ -154,16 +164,17 @@ def load(folder: str | os.PathLike) -> Decision | None:
     """The decision in a model's folder; none where there is no such file.
 
     Raises:
-        UserError: it is damaged, or was fitted to other weights than the model has.
+        UserError: it is damaged, of another format, or was fitted to another model.
     """
     path = Path(folder) / NAME
     if not path.exists():
         return None
-    again = "delete it and run the workflow again"
+    again = "delete it, and have the workflow make it anew: snakemake --cores all"
     try:
         with safe_open(path, framework="np") as file:
             content = json.loads(file.metadata()["decision"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        _require_format(content.pop("format", 1), path, again)
         weights = content.pop("weights_sha256")
         learnt = {name.removeprefix(_LEARNT): array for name, array in arrays.items() if name.startswith(_LEARNT)}
         method = content.pop("method")
@@ -174,11 +185,43 @@ def load(folder: str | os.PathLike) -> Decision | None:
             detector=detectors.Detector(method, learnt),
             **{name: arrays[name] for name in _ARRAYS},
         )
+        _require_sound(decision)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged, or of another srctrace ({error}): {again}") from None
-    if weights != read_model(folder)["weights_sha256"]:
+    model = read_model(folder)
+    if weights != model["weights_sha256"]:
         raise UserError(f"{path}: fitted to other weights than those of the model beside it: {again}")
+    if list(decision.sources) != model["sources"]:
+        raise UserError(f"{path}: fitted to other sources than those of the model beside it: {again}")
     return decision
+
+
+def _require_format(found: int, path: Path, again: str) -> None:
+    if found != FORMAT:
+        fix = "install a newer srctrace: pip install --upgrade srctrace" if found > FORMAT else again
+        raise UserError(f"{path}: a decision of format {found}, and this srctrace reads format {FORMAT}: {fix}")
+
+
+def _require_sound(decision: Decision) -> None:
+    """Refuse parts that do not belong together.
+
+    Raises:
+        ValueError, KeyError: says which.
+    """
+    for name in FACTS:
+        decision.facts[name]  # a KeyError says which is missing
+    size, width = decision.whitening.shape
+    shapes = {"centre": (size,), "prototypes": (len(decision.sources), width), "cohort": (len(decision.cohort), width)}
+    for name, shape in shapes.items():
+        if getattr(decision, name).shape != shape:
+            raise ValueError(f"{name} of shape {getattr(decision, name).shape}, where {shape} is expected")
+    numbers = np.array([getattr(decision, name) for name in _NUMBERS], dtype=float)
+    arrays = (numbers, *(getattr(decision, name) for name in _ARRAYS), *decision.detector.learnt.values())
+    if not all(np.isfinite(array).all() for array in arrays) or not decision.cohort.size:
+        raise ValueError("numbers are missing, NaN or infinite")
+    if decision.temperature <= 0 or decision.deviation <= 0:
+        raise ValueError("a temperature or deviation that is not above 0")
+    decision.score(np.zeros((1, size)), np.zeros((1, len(decision.sources))))  # its arrays fit embeddings, or it raises
 
 
 def read_model(folder: str | os.PathLike) -> dict:
@@ -198,7 +241,7 @@ def read_model(folder: str | os.PathLike) -> dict:
 
 
 def _tested(openset: Iterable[Mapping], trained: Sequence[str]) -> dict:
-    """What is known of the threshold on sources that the model does not know, and on real speech.
+    """What is known of the threshold on sources that the model does not know, and on real speech: the last of `FACTS`.
 
     In languages that were not trained on, more of everything is rejected: a mean over all would flatter it.
     """
@@ -208,17 +251,21 @@ def _tested(openset: Iterable[Mapping], trained: Sequence[str]) -> dict:
     real = [row for row in rows if row["unknown"] == BONA_FIDE]
     return {
         "unknown": names,
-        "trained_languages": _means([row for row in pooled if row["test"] in trained]),
-        "other_languages": _means([row for row in pooled if row["test"] not in trained]),
-        "bona_fide": bool(real),
-        "bona_fide_auroc": _mean(real, "auroc"),
-        "bona_fide_false_acceptance": _mean(real, "false_acceptance"),
+        **_by_language("", pooled, trained),
+        "bona_fide": any(row["test"] in trained for row in real),
+        **_by_language("bona_fide_", real, trained),
+    }
+
+
+def _by_language(prefix: str, rows: list[Mapping], trained: Sequence[str]) -> dict:
+    return {
+        f"{prefix}trained_languages": _means([row for row in rows if row["test"] in trained]),
+        f"{prefix}other_languages": _means([row for row in rows if row["test"] not in trained]),
     }
 
 
 def _means(rows: list[Mapping]) -> dict | None:
-    return {name: _mean(rows, name) for name in ("auroc", "false_acceptance", "false_rejection")} if rows else None
-
-
-def _mean(rows: list[Mapping], column: str) -> float | None:
-    return fmean(row[column] for row in rows) if rows else None
+    if not rows:
+        return None
+    rates = {name: fmean(row[name] for row in rows) for name in ("auroc", "false_acceptance", "false_rejection")}
+    return {"languages": sorted({row["test"] for row in rows}), **rates}

@@ -3,7 +3,7 @@
 Prototypes are mean embeddings (Snell et al. 2017, Prototypical Networks, NeurIPS 30:4077), compared by the cosine, in
 the space of `decision.Decision.project`. A model maps what it does not know near to what it knows, so the enrolled
 prototype need not be the most similar one: it wins by a margin, below zero mostly, that is chosen on dev trials. Those
-who lose to it are at most as many as a threshold of known sources rejects.
+who lose to all that are enrolled are at most as many as a threshold of known sources rejects.
 """
 
 from collections.abc import Mapping
@@ -36,15 +36,20 @@ def enrol(projected: np.ndarray) -> np.ndarray:
 
 def nearest(projected: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
     """Similarities `(n, k)`, cosines, of `(n, m)` projected utterances to `(k, m)` prototypes: the nearest is that of
-    the largest."""
-    return unit(projected) @ unit(prototypes).T
+    the largest. They are -1 to a prototype of zeros, of a source without train utterances: nothing is like that."""
+    similarities = unit(projected) @ unit(prototypes).T
+    similarities[:, ~prototypes.any(axis=1)] = -1.0
+    return similarities
 
 
 def margins(cohort: np.ndarray, known: np.ndarray, enrolled: np.ndarray) -> np.ndarray:
     """By how much enrolled sources must be more similar than every known one, so that few of a known source are lost.
 
+    Each would lose one in twenty of the cohort if it were alone. Where there are several, their losses add up: all are
+    raised by one shift then, so that one in twenty is lost to all of them together.
+
     Args:
-        cohort: `(c, m)` projected utterances of known sources; one in twenty is beyond each margin.
+        cohort: `(c, m)` projected utterances of known sources.
         known: `(k, m)` prototypes of the known sources.
         enrolled: `(e, m)` prototypes of the enrolled sources.
 
@@ -53,7 +58,11 @@ def margins(cohort: np.ndarray, known: np.ndarray, enrolled: np.ndarray) -> np.n
         similarity to each known source.
     """
     above = nearest(cohort, enrolled) - nearest(cohort, known).max(axis=1, keepdims=True)
-    return np.quantile(above, ACCEPTED, axis=0)
+    alone = np.quantile(above, ACCEPTED, axis=0)
+    if len(alone) < 2:
+        return alone
+    together = np.quantile((above - alone).max(axis=1), ACCEPTED)
+    return alone + max(0.0, together)
 
 
 def measure(model: Mapping[str, object], trials: Trials, decision: "Decision") -> list[Row]:

@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from scipy.special import softmax
 
 from srctrace import decision
@@ -89,6 +91,49 @@ def test_a_damaged_file_is_refused(folder, damage):
         decision.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"whitening": FITTED.whitening[:, 0]}, "damaged"),
+        ({"centre": FITTED.centre[:-1]}, "centre of shape"),
+        ({"prototypes": FITTED.prototypes[:-1]}, "prototypes of shape"),
+        ({"cohort": FITTED.cohort[:, :-1]}, "cohort of shape"),
+        ({"cohort": FITTED.cohort[:0]}, "numbers are missing"),
+        ({"prototypes": np.full_like(FITTED.prototypes, np.nan)}, "NaN"),
+        ({"threshold": np.inf}, "NaN"),
+        ({"temperature": 0.0}, "not above 0"),
+        ({"detector": detectors.Detector(detectors.DEFAULT, {"centre": FITTED.centre})}, "damaged"),
+        ({"detector": detectors.Detector("nsd", {"mean": FITTED.centre[:-1]})}, "damaged"),
+        ({"facts": {"corpus": "made"}}, "languages"),
+        ({"facts": []}, "damaged"),
+        ({"sources": SOURCES[::-1]}, "other sources"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(folder, change, message):
+    decision.save(replace(FITTED, **change), folder / decision.NAME, "12ab")
+    with pytest.raises(UserError, match=message):
+        decision.load(folder)
+
+
+@pytest.mark.parametrize(("found", "fix"), [(1, "delete it.*snakemake"), (9, "install a newer srctrace")])
+def test_a_decision_of_another_format_is_refused(folder, monkeypatch, found, fix):
+    monkeypatch.setattr(decision, "FORMAT", found)
+    decision.save(FITTED, folder / decision.NAME, "12ab")
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=f"a decision of format {found}.*{fix}"):
+        decision.load(folder)
+
+
+def test_a_decision_that_says_no_format_is_an_older_one(folder):
+    with safe_open(folder / decision.NAME, framework="np") as file:
+        content = json.loads(file.metadata()["decision"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    del content["format"]
+    save_file(arrays, folder / decision.NAME, {"decision": json.dumps(content)})
+    with pytest.raises(UserError, match=r"a decision of format 1.*delete it"):
+        decision.load(folder)
+
+
 RATES = ("auroc", "false_acceptance", "false_rejection")
 
 
@@ -110,10 +155,21 @@ def test_unknown_sources_change_facts_alone(tmp_path):
     for place, there in (("trained_languages", True), ("other_languages", False)):
         own = [row for row in rows if row["unknown"] == "all" and (row["test"] in tested.facts["languages"]) == there]
         assert own
-        assert tested.facts[place] == pytest.approx({name: np.mean([row[name] for row in own]) for name in RATES})
-    real = np.mean([row["auroc"] for row in rows if row["unknown"] == BONA_FIDE])
-    assert tested.facts["bona_fide_auroc"] == pytest.approx(real)
+        real = [row for row in rows if row["unknown"] == BONA_FIDE and row["test"] in {one["test"] for one in own}]
+        for found, those in ((tested.facts[place], own), (tested.facts[f"bona_fide_{place}"], real)):
+            assert found["languages"] == [row["test"] for row in those] == (["en"] if there else ["de"])
+            rates = {name: np.mean([row[name] for row in those]) for name in RATES}
+            assert {name: found[name] for name in RATES} == pytest.approx(rates)
     json.dumps(tested.facts)
+
+
+def test_real_speech_of_other_languages_alone_is_no_test_of_those_trained_on():
+    everything = made_trials(unknown=("x", BONA_FIDE), spread=4)
+    openset, _ = table.measure(MODEL, everything)
+    elsewhere = [row for row in openset if row["unknown"] != BONA_FIDE or row["test"] == "de"]
+    facts = decision.fit(everything, "made", elsewhere).facts
+    assert (facts["bona_fide"], facts["bona_fide_trained_languages"]) == (False, None)
+    assert facts["bona_fide_other_languages"]["languages"] == ["de"]
 
 
 def test_dev_is_accepted_as_was_aimed_at():

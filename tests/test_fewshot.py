@@ -28,14 +28,41 @@ def test_similarities_are_cosines():
     np.testing.assert_allclose(nearest(3 * vectors(4), vectors(3, seed=1) / 7), found)
 
 
-def test_one_in_twenty_of_the_cohort_is_beyond_the_margin():
+def test_one_in_twenty_of_the_cohort_is_beyond_the_margin_of_one():
     cohort, known, enrolled = vectors(400), vectors(3, seed=1), vectors(2, seed=2)
     found = margins(cohort, known, enrolled)
     assert found.shape == (2,)
     for prototype, margin in zip(enrolled, found, strict=True):
         above = nearest(cohort, prototype[np.newaxis])[:, 0] - nearest(cohort, known).max(axis=1)
-        assert np.mean(above > margin) == pytest.approx(0.05, abs=0.003)
-    np.testing.assert_allclose(margins(cohort, known, enrolled[1:]), found[1:])
+        assert 0 < np.mean(above > margin) < 0.05
+        (alone,) = margins(cohort, known, prototype[np.newaxis])
+        assert np.mean(above > alone) == pytest.approx(0.05, abs=0.003)
+        assert alone == np.quantile(above, 0.95)
+
+
+def test_what_is_lost_to_several_together_is_one_in_twenty():
+    cohort, known = vectors(400), vectors(3, seed=1)
+    for seed in range(5):
+        enrolled = vectors(6, seed=2 + seed)
+        found = margins(cohort, known, enrolled)
+        above = nearest(cohort, enrolled) - nearest(cohort, known).max(axis=1, keepdims=True)
+        assert np.mean((above > found).any(axis=1)) == pytest.approx(0.05, abs=0.003)
+        alone = [margins(cohort, known, prototype[np.newaxis])[0] for prototype in enrolled]
+        assert np.ptp(found - alone) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_same_source_twice_loses_no_more():
+    cohort, known, enrolled = vectors(400), vectors(3, seed=1), vectors(1, seed=2)
+    twice = margins(cohort, known, np.repeat(enrolled, 2, axis=0))
+    np.testing.assert_allclose(twice, margins(cohort, known, enrolled)[[0, 0]], atol=1e-12)
+
+
+def test_nothing_is_like_a_source_without_train_utterances():
+    """Where all others are behind it, a prototype of zeros would be the nearest."""
+    known = np.stack([vectors(1)[0], np.zeros(5)])
+    assert nearest(-vectors(1), known).argmax() == 0
+    (margin,) = margins(-vectors(1), known, vectors(1, seed=1))
+    assert margin == pytest.approx(margins(-vectors(1), known[:1], vectors(1, seed=1))[0])
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ def train(data, out, stage="", epochs=1) -> list[str]:
 def score(data, out, stage="", tests=("en",)) -> list[str]:
     splits = [data / "splits" / f"{test}.tsv" for test in tests]
     words = ["score", "--features", data / "features", "--model", data / "model", "--splits", *splits]
+    words += ["--fit", data / "splits" / "en.tsv", "--embeddings", data / out / "embeddings.npy"]
     return [str(word) for word in [*words, "--variants", "clean", "--out", data / out, "--stage", stage]]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from srctrace.checkpoint import load_checkpoint
+from srctrace.checkpoint import Description, build, load_checkpoint, save_checkpoint
 from srctrace.errors import UserError
 from srctrace.outliers import make_outliers
 from srctrace.score import Lists, score
@@ -270,6 +270,63 @@ def test_an_edited_description_is_refused(data, key):
     path.write_text("3")
     with pytest.raises(UserError, match=r"model\.json: damaged"):
         load_checkpoint(data / "model")
+
+
+def store(folder, change=None, weights=None):
+    """A model whose digests agree, whatever it is."""
+    description = Description(
+        *("lfcc-resnet18", {"frontend": "lfcc", "seconds": 0.6}, 40, "resnet18", {"width": 4}, SOURCES),
+        {"languages": ["en"]},
+        {},
+    )
+    state = weights or build(description).state_dict()
+    save_checkpoint(folder, state, replace(description, **(change or {})))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sources": "abc"}, "sources are no list"),
+        ({"sources": ["a"]}, "sources are no list"),
+        ({"sources": ["a", "b", "b"]}, "sources are no list"),
+        ({"sources": ["a", "b", 3]}, "sources are no list"),
+        ({"sources": ["a", "b", "\x1b[31mc"]}, r"source '\\x1b\[31mc': has more"),
+        ({"sources": ["a", "b", "c\td"]}, "has more"),
+        ({"frontend": []}, "frontend is none of"),
+        ({"frontend": {"frontend": "mel", "seconds": 1}}, "frontend is none of"),
+        *(({"frontend": {"frontend": "lfcc", "seconds": s}}, "seconds") for s in (None, "4", True, 0, -1, 1e-9, 1e9)),
+        ({"training": []}, "training has no list"),
+        ({"training": {"languages": "en"}}, "training has no list"),
+        ({"training": {"languages": ["en"], "reached": {"dev_macro_f1": "1"}}}, "not in numbers"),
+        ({"n_features": 41}, "damaged"),
+        ({"n_features": "40"}, "damaged"),
+        ({"sources": ["a", "b"]}, "damaged"),
+        ({"backend": []}, "damaged"),
+        ({"sizes": 3}, "damaged"),
+    ],
+)
+def test_a_foreign_model_whose_digests_agree_is_refused(tmp_path, change, message):
+    store(tmp_path)
+    load_checkpoint(tmp_path)
+    store(tmp_path, change)
+    with pytest.raises(UserError, match=message) as told:
+        load_checkpoint(tmp_path)
+    assert str(tmp_path) in str(told.value)
+    assert str(told.value).isprintable()
+
+
+def test_weights_that_are_not_those_of_the_model_are_refused(tmp_path):
+    store(tmp_path)
+    state = load_checkpoint(tmp_path)[0].state_dict()
+    name = "backend.classifier.weight"
+    store(tmp_path, weights={key: tensor for key, tensor in state.items() if key != name})
+    with pytest.raises(UserError, match=f"damaged.*{name}"):
+        load_checkpoint(tmp_path)
+    for value in (float("nan"), float("inf")):
+        state[name][0, 0] = value
+        store(tmp_path, weights=state)
+        with pytest.raises(UserError, match="holds NaN or infinity"):
+            load_checkpoint(tmp_path)
 
 
 def test_features_made_differently_from_the_models_are_refused(data):

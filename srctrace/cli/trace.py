@@ -26,11 +26,11 @@ def _trace(parser: argparse.ArgumentParser):
     def run(arguments: argparse.Namespace) -> int:
         from srctrace.sharing import resolve
         from srctrace.tracing import Tracer, output
-        from srctrace.tracing.segments import STDIN, find_audio
+        from srctrace.tracing.segments import find_audio, is_stream
 
         files = find_audio(arguments.files)
-        if arguments.plot and (len(files) != 1 or files[0] == STDIN):
-            raise UserError(f"--plot: give one file, and not standard input; here are {len(files)}")
+        if arguments.plot and (len(files) != 1 or is_stream(files[0])):  # the picture reads it once more
+            raise UserError(f"--plot: give one file, and neither standard input nor a pipe; here are {len(files)}")
         tracer = Tracer.load([resolve(model) for model in arguments.model], arguments.device, arguments.threads)
         traces = _Reported(tracer.trace(files), len(files))
         if arguments.json:
@@ -57,8 +57,16 @@ def _enrol(parser: argparse.ArgumentParser):
     parser.add_argument("--replace", action="store_true", help="in place of what was enrolled by that name")
 
     def run(arguments: argparse.Namespace) -> None:
+        from srctrace.sharing.contents import require_model
         from srctrace.tracing.enrolled import enrol
 
+        for model in map(Path, arguments.model):
+            if not model.exists():
+                raise UserError(
+                    f"{model}: no such folder: a source is enrolled beside a model, in folders only; of one on the "
+                    "hub, have a copy: hf download OWNER/NAME --local-dir FOLDER"
+                )
+            require_model(model)
         flags = arguments.replace, arguments.device, arguments.threads
         count = enrol(arguments.name, arguments.files, arguments.model, *flags)
         print(f"{arguments.name}: enrolled from {count} segment{'s' if count > 1 else ''}")
@@ -92,11 +100,13 @@ class _Reported:
 
         from tqdm import tqdm
 
+        from srctrace.tracing.text import shown
+
         # Where the lines themselves go to the terminal, they are the progress.
         hidden = self.count < MANY or not sys.stderr.isatty() or sys.stdout.isatty()
         for trace in tqdm(self.traces, total=self.count, desc="trace", unit="file", disable=hidden, mininterval=1):
             if trace.error:
                 self.unread += 1
-                tqdm.write(f"srctrace trace: {trace.error}", file=sys.stderr)
+                tqdm.write(f"srctrace trace: {shown(trace.error)}", file=sys.stderr)
             self.last = trace
             yield trace

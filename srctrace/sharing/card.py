@@ -104,6 +104,7 @@ def write_card(
         openset=_openset(measured.get("openset", []), decision),
         calibration=_calibration(measured.get("calibration", [])),
         decision=decision,
+        real_speech=_real_speech(decision),
         enrolled=sorted(path.stem for path in (folder / ENROLLED).glob("*.safetensors")),
         onnx=onnx,
         model=address or "FOLDER",
@@ -213,6 +214,17 @@ def _openset(rows: Sequence[Row], decision: Decision | None) -> list[dict[str, s
         }
         for row in rows
         if decision and row["method"] == decision.method and row["unknown"] in (ALL, BONA_FIDE)
+    ]
+
+
+def _real_speech(decision: Decision | None) -> list[dict[str, str]]:
+    """What the decision makes of real speech in the languages of the training, and in others, where that was tested."""
+    places = (("trained_languages", "the languages of its training"), ("other_languages", "other languages"))
+    found = [(decision.facts[f"bona_fide_{place}"], where) for place, where in places] if decision else []
+    return [
+        {"where": where, "languages": ", ".join(means["languages"]), "share": _percent(means["false_acceptance"])}
+        for means, where in found
+        if means
     ]
 
 

@@ -5,11 +5,12 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from srctrace import fewshot
 from srctrace.errors import UserError
@@ -17,7 +18,8 @@ from srctrace.files import atomic_path
 from srctrace.provenance import sha256
 from srctrace.tracing.member import Member, load_members
 from srctrace.tracing.reading import read_ahead, usable_cores
-from srctrace.tracing.segments import STDIN, find_audio
+from srctrace.tracing.segments import find_audio, is_stream
+from srctrace.tracing.text import shown
 
 FOLDER = "enrolled"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -39,13 +41,14 @@ def enrol(
         device, threads: as in `Tracer.load`.
 
     Raises:
-        UserError: the name cannot be, or is taken; a file cannot be read, or there is nothing in it; or a model has no
-            decision file. Nothing is stored then.
+        UserError: the name cannot be, or is taken; a file cannot be read, or but once, or there is nothing in it; or a
+            model has no decision file, or cannot be written to. Nothing is stored then, in any model.
     """
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r}: a source's name is up to 64 letters, digits, dots, dashes and underscores")
-    if STDIN in inputs:
-        raise UserError("enrol: standard input cannot be enrolled, as its digest is kept: name files")
+    files = find_audio(inputs)
+    if any(map(is_stream, files)):
+        raise UserError("standard input and named pipes cannot be enrolled, as their digest is kept: name files")
     threads = threads or usable_cores()
     members = load_members(folders, device, threads)
     for member in members:
@@ -55,19 +58,21 @@ def enrol(
             raise UserError(f"{name!r}: {member.folder} was trained on a source of that name: take another")
         if _place(member, name).exists() and not replace:
             raise UserError(f"{_place(member, name)}: is enrolled: take another name, or give --replace")
-    files = find_audio(inputs)
+        _require_writable(member)
     projected: list[list[np.ndarray]] = [[] for _ in members]
     for piece in read_ahead(files, members[0].description.seconds, threads):
         if piece.error:
-            raise UserError(piece.error)
+            raise UserError(shown(piece.error))
         waves = [segment.samples for segment in piece.segments if not segment.silent]
         for member, found in zip(members, projected if waves else [], strict=bool(waves)):
             found.append(member.decision.project(member.run(member.front_end(np.stack(waves)))[0]))
     if not projected[0]:
-        raise UserError("enrol: there is nothing but silence in the files")
+        raise UserError("there is nothing but silence in the files")
     digests = {file: sha256(file) for file in files}
-    for member, found in zip(members, projected, strict=True):
-        _write(member, name, np.concatenate(found), digests)
+    with ExitStack() as all_or_none:  # each is renamed when all are written
+        for member, found in zip(members, projected, strict=True):
+            temporary = all_or_none.enter_context(atomic_path(_place(member, name)))
+            temporary.write_bytes(_content(member, np.concatenate(found), digests))
     return sum(map(len, projected[0]))
 
 
@@ -75,9 +80,14 @@ def read_enrolled(members: Sequence[Member]) -> dict[str, list[np.ndarray]]:
     """The enrolled sources by name, sorted: a prototype `(m,)` for each model.
 
     Raises:
-        UserError: one is damaged, was enrolled with other weights, or is not enrolled in all models.
+        UserError: one is damaged, has a name that cannot be, was enrolled with other weights, or is not enrolled in all
+            models.
     """
-    names = {path.stem for member in members for path in (member.folder / FOLDER).glob("[!.]*.safetensors")}
+    paths = [path for member in members for path in sorted((member.folder / FOLDER).glob("[!.]*.safetensors"))]
+    for path in paths:
+        if not NAME.fullmatch(path.stem):
+            raise UserError(f"{shown(str(path))}: its name is no source's: delete it, and enrol by another name")
+    names = {path.stem for path in paths}
     return {name: [_read(member, name) for member in members] for name in sorted(names)}
 
 
@@ -102,17 +112,27 @@ def _place(member: Member, name: str) -> Path:
     return member.folder / FOLDER / f"{name}.safetensors"
 
 
+def _require_writable(member: Member) -> None:
+    """Raises UserError where nothing can be stored beside the model."""
+    folder = member.folder / FOLDER
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: no folder, where enrolled sources are kept: move it away")
+    there = folder if folder.exists() else member.folder
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{there}: cannot be written to: enrol in a copy of the model")
+
+
 def _made_with(member: Member) -> dict[str, str]:
     """What a prototype is good for: a model, and the space that its decision compares in."""
     space = hashlib.sha256(np.ascontiguousarray(member.decision.prototypes).tobytes()).hexdigest()
     return {"weights_sha256": member.digest, "prototypes_sha256": space}
 
 
-def _write(member: Member, name: str, projected: np.ndarray, digests: dict[str, str]) -> None:
+def _content(member: Member, projected: np.ndarray, digests: dict[str, str]) -> bytes:
+    """Of the file of a source of which there are `(n, m)` projected segments."""
     metadata = _made_with(member) | {"segments": str(len(projected)), "files_sha256": json.dumps(digests)}
     prototype = np.ascontiguousarray(fewshot.enrol(projected), dtype=np.float32)
-    with atomic_path(_place(member, name)) as temporary:
-        save_file({"prototype": prototype}, temporary, metadata)
+    return save({"prototype": prototype}, metadata)
 
 
 def _read(member: Member, name: str) -> np.ndarray:
@@ -127,4 +147,7 @@ def _read(member: Member, name: str) -> np.ndarray:
         raise UserError(f"{path}: damaged ({error}): {again}") from None
     if any(metadata.get(key) != value for key, value in _made_with(member).items()):
         raise UserError(f"{path}: enrolled with another model, or before its decision was fitted anew: {again}")
+    expected = member.decision.prototypes.shape[1:]
+    if prototype.shape != expected or not np.isfinite(prototype).all():
+        raise UserError(f"{path}: damaged (no {expected[0]} finite numbers): {again}")
     return prototype

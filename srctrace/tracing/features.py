@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from srctrace.checkpoint import Description
-from srctrace.errors import UserError
 from srctrace.frontends.lfcc import LfccOptions, lfcc
 
 FrontEnd = Callable[[np.ndarray], Tensor]
@@ -19,7 +18,7 @@ def front_end(description: Description, device: torch.device, threads: int) -> F
     """What makes the inputs of the model that is described.
 
     Raises:
-        UserError: the weights of its SSL front-end are not here, or it is of a kind that is not known.
+        UserError: the weights of its SSL front-end are not here.
     """
     made = description.frontend
     if made["frontend"] == "lfcc":
@@ -27,9 +26,7 @@ def front_end(description: Description, device: torch.device, threads: int) -> F
         return lambda waves: torch.from_numpy(lfcc(waves, options, threads)).to(device)
     if made["frontend"] == "waves":
         return lambda waves: _full_scale(waves).to(device)
-    if made["frontend"] == "ssl":
-        return _frozen(made, device)
-    raise UserError(f"a model with the front-end {made['frontend']!r}: this srctrace knows lfcc, waves and ssl")
+    return _frozen(made, device)
 
 
 def lfcc_options(made: dict) -> LfccOptions:

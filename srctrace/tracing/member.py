@@ -40,8 +40,8 @@ def load_members(folders: Sequence[str | os.PathLike], device: str, threads: int
     """The models of some folders; a front-end that several have is loaded once, and is the same object.
 
     Raises:
-        UserError: a model is missing or damaged, what its front-end needs is not here, or the models do not know the
-            same sources, or take segments of different lengths.
+        UserError: a model is missing or damaged, or its decision is of another one; what its front-end needs is not
+            here; or the models do not know the same sources, or take segments of different lengths.
     """
     place = choose(device, threads)  # kernels of our models for CPUs are deterministic anyhow
     members: list[Member] = []
@@ -59,6 +59,12 @@ def load_members(folders: Sequence[str | os.PathLike], device: str, threads: int
             decision.load(folder),
             next(made, None) or front_end(description, place, threads),
         )
+        size = model.backend.embedding_size
+        if member.decision is not None and len(member.decision.centre) != size:
+            raise UserError(
+                f"{folder / decision.NAME}: of embeddings of size {len(member.decision.centre)}, and those of the "
+                f"model have {size}: delete it, and have the workflow make it anew: snakemake --cores all"
+            )
         members.append(member)
         _require_alike(members[0], member)
     return members

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import groupby
 
 from srctrace.tables import as_text
 from srctrace.tracing.basis import basis_lines
-from srctrace.tracing.result import ENROLLED, UNKNOWN, Stretch, Trace
+from srctrace.tracing.result import ENROLLED, UNKNOWN, Stretch, Trace, runs
+from srctrace.tracing.text import clock, shown
 
 WIDEST = 100  # letters that the table has for a file's name; a longer one shifts the rest of its line
 LISTED = 20  # stretches of a file that differ from it
@@ -69,19 +69,6 @@ def tsv(traces: Iterable[Trace], sources: Sequence[str]) -> Iterator[str]:
         yield "\t".join("" if value is None else shown(as_text(value)) for value in fields)
 
 
-def shown(name: str) -> str:
-    """A name with what no terminal or table can take in it, as line breaks or bytes that are no text, escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode() for letter in name
-    )
-
-
-def clock(seconds: float) -> str:
-    """`1:04.5` is a minute and 4.5 seconds."""
-    tenths = round(10 * seconds)
-    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
-
-
 def _named(found: Trace | Stretch) -> str:
     return f"({found.source})" if found.verdict == UNKNOWN else found.source
 
@@ -108,7 +95,7 @@ def _segments(trace: Trace) -> Iterator[str]:
         yield f"  none of {different} segments is like the file as a whole, which may be of several sources:"
     else:
         yield f"  {different} of {len(trace.segments)} segments differ from the file as a whole:"
-    together = (list(group) for _, group in groupby(trace.segments, key=lambda one: (one.verdict, one.source)))
+    together = runs(trace.segments, lambda one, other: (one.verdict, one.source) == (other.verdict, other.source))
     stretches = [group for group in together if group[0].differs(trace)]
     for group in stretches[:LISTED]:
         likely = [one.probability for one in group if one.probability is not None]

@@ -19,9 +19,9 @@ from srctrace.frontends.lfcc import lfcc
 from srctrace.report.canvas import MUTED, STYLE
 from srctrace.tracing.features import lfcc_options
 from srctrace.tracing.member import Member
-from srctrace.tracing.output import clock, shown
-from srctrace.tracing.result import UNKNOWN, Stretch, Trace
+from srctrace.tracing.result import UNKNOWN, Stretch, Trace, runs
 from srctrace.tracing.segments import segments
+from srctrace.tracing.text import clock, shown
 
 COLUMNS = 1200  # of the picture: of a long file, each is the mean over a stretch of it
 FRAME, HOP = 400, 160  # samples, of the spectrogram
@@ -151,9 +151,9 @@ def _bars(axes: Axes, trace: Trace) -> None:
 
 
 def _groups(found: Sequence[Stretch]) -> list[Sequence[Stretch]]:
-    """Neighbours that share a bar: at most `BARS` groups."""
+    """Neighbours that share a bar: at most `BARS` groups, and one more for each gap, which no bar is to hide."""
     size = -(-len(found) // BARS)
-    return [found[start : start + size] for start in range(0, len(found), size)]
+    return [run[start : start + size] for run in runs(found) for start in range(0, len(run), size)]
 
 
 def _colors(trace: Trace) -> dict[str, str]:

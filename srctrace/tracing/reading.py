@@ -29,20 +29,20 @@ def read_ahead(files: Sequence[str | os.PathLike], seconds: float, threads: int)
     def begin(count: int) -> None:
         for file in islice(source, count):
             stream = segments(file, seconds)
-            waiting.append((stream, pool.submit(_next, stream)))
+            waiting.append((file, stream, pool.submit(_next, file, stream)))
 
     source = iter(files)
-    waiting: deque[tuple[Iterator[Segment], Future[Piece]]] = deque()
+    waiting: deque[tuple[str | os.PathLike, Iterator[Segment], Future[Piece]]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
         begin(IN_FLIGHT)
         while waiting:
-            stream, future = waiting.popleft()
+            file, stream, future = waiting.popleft()
             piece = future.result()
             if piece.last:
                 begin(1)
             else:
-                waiting.appendleft((stream, pool.submit(_next, stream)))
+                waiting.appendleft((file, stream, pool.submit(_next, file, stream)))
             yield piece
     finally:
         pool.shutdown(cancel_futures=True)
@@ -53,9 +53,14 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _next(stream: Iterator[Segment]) -> Piece:
+def _next(file: str | os.PathLike, stream: Iterator[Segment]) -> Piece:
     try:
         found = list(islice(stream, PIECE))
     except UserError as error:
         return Piece([], True, str(error))
+    except MemoryError:
+        raise
+    except Exception as error:  # of whatever kind: the files after it are none the worse
+        reason = f"{type(error).__name__}: {error}"
+        return Piece([], True, f"{file}: cannot be read ({reason}): convert it to WAV or FLAC, or leave it out")
     return Piece(found, len(found) < PIECE)

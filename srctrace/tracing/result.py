@@ -1,5 +1,6 @@
 """What tracing finds of a file and of its segments."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 KNOWN, UNKNOWN, ENROLLED = "known source", "unknown source", "enrolled source"
@@ -54,6 +55,17 @@ class Trace(Finding):
     def disagreeing(self) -> list[Stretch]:
         """The segments that differ from the whole."""
         return [segment for segment in self.segments if segment.differs(self)]
+
+
+def runs(found: Sequence[Stretch], alike: Callable[[Stretch, Stretch], bool] = lambda *_: True) -> list[list[Stretch]]:
+    """Neighbours that are alike, together; not across a gap, of which nothing was found."""
+    groups: list[list[Stretch]] = []
+    for one in found:
+        if groups and one.start <= groups[-1][-1].end and alike(groups[-1][-1], one):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
 
 
 def unread(file: str, error: str) -> Trace:

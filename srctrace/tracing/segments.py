@@ -23,7 +23,9 @@ SUFFIXES = (
 """Of the files of a folder that are taken for audio."""
 
 STDIN = "-"
-BLOCK = 1 << 18  # frames of the file that are read at once: 4 s up to 64 kHz
+BLOCK = 1 << 18  # frames of the file that are read at once, at most
+BLOCK_SECONDS = 8  # at most, too: at 16 kHz, a block of a low rate has many more samples
+LEAST_RATE = 1000  # Hz: what is below holds no speech, and mostly a damaged header
 LEAST_REST = 0.5  # s: less than this at the end of a longer file is left out
 SILENCE = 66  # peak to peak in int16: 60 dB below full scale
 
@@ -58,6 +60,11 @@ def find_audio(inputs: Sequence[str | os.PathLike]) -> list[str]:
     return found
 
 
+def is_stream(file: str | os.PathLike) -> bool:
+    """Whether it can be read but once: standard input, or a named pipe."""
+    return file == STDIN or Path(file).is_fifo()
+
+
 def segments(file: str | os.PathLike, seconds: float) -> Iterator[Segment]:
     """The segments of a file, each of `seconds`, one after the other.
 
@@ -71,7 +78,7 @@ def segments(file: str | os.PathLike, seconds: float) -> Iterator[Segment]:
         file: of any format that libsndfile reads, of any rate and number of channels; `-`: standard input.
 
     Raises:
-        UserError: it is missing, empty, truncated, not audio, or holds NaN or infinity.
+        UserError: it is missing, empty, truncated, not audio, of less than `LEAST_RATE`, or holds NaN or infinity.
     """
     length = round(seconds * SAMPLE_RATE)
     before = held = np.empty(0, np.int16)
@@ -99,7 +106,7 @@ def _decoded(file: str | os.PathLike) -> Iterator[np.ndarray]:
             raise UserError(f"{file}: a folder without audio ({' '.join(SUFFIXES)}): name files")
         refuse_truncated(path)
         try:
-            with soundfile.SoundFile(path) as audio:
+            with soundfile.SoundFile(os.fsencode(path)) as audio:  # its own encoding refuses what is not UTF-8
                 yield from _resampled(audio, file)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix of files without a header
             reason = getattr(error, "error_string", str(error)).rstrip(".")
@@ -107,15 +114,21 @@ def _decoded(file: str | os.PathLike) -> Iterator[np.ndarray]:
 
 
 def _resampled(audio: soundfile.SoundFile, file: str | os.PathLike) -> Iterator[np.ndarray]:
+    if audio.samplerate < LEAST_RATE:
+        raise UserError(
+            f"{file}: {audio.samplerate} samples per second, where speech has {LEAST_RATE} at least: fetch it again, "
+            "as its header may be damaged, or leave it out"
+        )
+    block = min(BLOCK, BLOCK_SECONDS * audio.samplerate)
     stream = soxr.ResampleStream(audio.samplerate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     count = 0
     while True:
-        native = audio.read(BLOCK, dtype="float32", always_2d=True)
+        native = audio.read(block, dtype="float32", always_2d=True)
         if not np.isfinite(native).all():
             raise UserError(f"{file}: holds NaN or infinity from {count / audio.samplerate:.1f} s on: make it again")
         count += len(native)
         mono = np.ascontiguousarray(downmix(native))
-        last = len(native) < BLOCK
+        last = len(native) < block
         yield to_int16(mono if audio.samplerate == SAMPLE_RATE else stream.resample_chunk(mono, last=last))
         if last:
             break
@@ -126,7 +139,7 @@ def _resampled(audio: soundfile.SoundFile, file: str | os.PathLike) -> Iterator[
 @contextmanager
 def _on_disk(file: str | os.PathLike) -> Iterator[Path]:
     """The file; of standard input or a named pipe, a copy for the time being: formats are told by going to and fro."""
-    if file != STDIN and not Path(file).is_fifo():
+    if not is_stream(file):
         yield Path(file)
         return
     with tempfile.NamedTemporaryFile(prefix="srctrace-") as copy:

@@ -157,12 +157,10 @@ class Tracer:
                     made[one.front_end] = one.front_end(waves)
                 embeddings, logits = one.run(made[one.front_end])
             order = [one.description.sources.index(source) for source in self.sources]
-            if one.decision is None:
+            if not self.decides:  # a mean of calibrated and other probabilities would be neither
                 logs.append(log_softmax(logits, axis=1)[:, order])
                 continue
             logs.append(one.decision.log_probabilities(logits)[:, order])
-            if not self.decides:
-                continue
             mean, deviation = self._scales[number]
             scores.append((one.decision.score(embeddings, logits) - mean) / deviation)
             if self.enrolled:

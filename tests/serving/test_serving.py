@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import soundfile
 
 from srctrace.errors import UserError
+from srctrace.serving.page import render
+from srctrace.tracing.basis import basis_of
 from tests.serving.making import LIMITS, RATE, audio, running
 from tests.sharing.making import SOURCES, make_model
 
@@ -182,6 +185,17 @@ def test_the_policy_of_the_page_allows_nothing_from_elsewhere(server):
     assert "http" not in policy
     assert b'href="/report"' in content
     assert b"Not tested on real speech" in content
+
+
+def test_the_page_tells_of_real_speech_by_languages(server):
+    (one,) = server.tracer.members
+    means = {"languages": ["pl"], "auroc": 0.7, "false_acceptance": 0.25, "false_rejection": 0.05}
+    facts = one.decision.facts | {"bona_fide_other_languages": means}
+    basis = basis_of([replace(one, decision=replace(one.decision, facts=facts))])
+    limits = {"megabytes": 1, "minutes": 1}
+    html, _ = render({"sources": SOURCES, "enrolled": [], "threshold": 0.0, "limits": limits, "basis": basis}, False)
+    assert "Not tested on real speech in the training languages: of a recording" in html
+    assert "<dt>Real speech</dt><dd>in other languages (pl), 25.0 % of it is called a known source</dd>" in html
 
 
 def test_the_report_is_served_as_it_is(server):

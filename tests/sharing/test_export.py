@@ -144,7 +144,9 @@ def test_the_card_says_what_a_decision_and_its_figures_change(model, tmp_path):
     assert "| de | bona-fide (30 trials) |" in text
     assert "sources that the model does not know: lpc." in text
     assert "| lpc" not in text
-    assert "It was tested on real speech: it took 40.0 % of that for one of its sources." in text
+    trained = "On real speech in the languages of its training (de), it took 40.0 % for one of its sources. "
+    assert trained + "On real speech in other languages (en, pl), it took 60.0 % for one of its sources.\n" in text
+    assert "not tested on real speech" not in text
     assert "| mono | de | 12.3 % | 3.1 % |" in text
 
 

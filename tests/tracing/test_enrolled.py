@@ -1,14 +1,18 @@
 """New sources from a few utterances."""
 
+import errno
+import os
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from srctrace.audio import to_int16
 from srctrace.errors import UserError
-from srctrace.tracing import Tracer
+from srctrace.tracing import Tracer, enrolled
 from srctrace.tracing.enrolled import enrol, winner
 from srctrace.tracing.result import ENROLLED, KNOWN
 from tests.tracing.small_models import LOW, RATE, SOURCES, STRANGER, decide, make_model, sound
@@ -84,9 +88,43 @@ def test_nothing_is_stored_where_a_file_is_at_fault(tmp_path, copy, whistles, so
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
     with pytest.raises(UserError, match="nothing but silence"):
         enrol_here("new", [tmp_path / "silent.wav"], [copy])
-    with pytest.raises(UserError, match="standard input"):
-        enrol_here("new", ["-"], [copy])
+    os.mkfifo(tmp_path / "pipe")
+    for stream in ("-", tmp_path / "pipe"):
+        with pytest.raises(UserError, match=r"^standard input and named pipes cannot be enrolled"):
+            enrol_here("new", [whistles, stream], [copy])
     assert not (copy / "enrolled").exists()
+
+
+def test_all_models_of_several_enrol_or_none(tmp_path, copy, whistles, monkeypatch):
+    other = make_model(tmp_path / "other", seed=3)
+    enrol_here("new", [whistles / "0.wav"], [copy])
+    before = (copy / "enrolled" / "new.safetensors").read_bytes()
+    (other / "enrolled").touch()
+    with monkeypatch.context() as early:
+        early.setattr(enrolled, "read_ahead", lambda *_: pytest.fail("computed before"))
+        with pytest.raises(UserError, match=r"other/enrolled: no folder"):
+            enrol_here("new", [whistles], [copy, other], replace=True)
+    (other / "enrolled").unlink()
+
+    def full(member, *rest):
+        if member.folder == other:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return content(member, *rest)
+
+    content = enrolled._content
+    monkeypatch.setattr(enrolled, "_content", full)
+    with pytest.raises(OSError, match="No space left"):
+        enrol_here("new", [whistles], [copy, other], replace=True)
+    assert (copy / "enrolled" / "new.safetensors").read_bytes() == before
+    assert [path.name for path in (copy / "enrolled").iterdir()] == ["new.safetensors"]
+    assert not list(other.glob("enrolled/*"))
+
+
+def test_a_model_that_cannot_be_written_to_is_told_before(copy, whistles, monkeypatch):
+    monkeypatch.setattr(enrolled, "read_ahead", lambda *_: pytest.fail("computed before"))
+    monkeypatch.setattr("os.access", lambda path, _: path != copy)
+    with pytest.raises(UserError, match=f"{copy}: cannot be written to"):
+        enrol_here("new", [whistles], [copy])
 
 
 def test_a_model_without_a_decision_enrols_nothing(undecided, whistles):
@@ -106,6 +144,26 @@ def test_what_another_model_enrolled_is_refused(tmp_path, copy, whistles):
         Tracer.load([copy], "cpu", 1)
     (copy / "enrolled" / "new.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match="damaged"):
+        Tracer.load([copy], "cpu", 1)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\tb", "a b", "-x"])
+def test_names_that_no_source_has_are_refused(copy, whistles, name):
+    enrol_here("new", [whistles], [copy])
+    (copy / "enrolled" / "new.safetensors").rename(copy / "enrolled" / f"{name}.safetensors")
+    with pytest.raises(UserError, match="its name is no source's") as told:
+        Tracer.load([copy], "cpu", 1)
+    assert str(told.value).isprintable()
+
+
+@pytest.mark.parametrize("change", [lambda one: one[:-1], lambda one: one * np.nan, lambda one: one[np.newaxis]])
+def test_a_prototype_of_another_space_is_refused(copy, whistles, change):
+    enrol_here("new", [whistles], [copy])
+    path = copy / "enrolled" / "new.safetensors"
+    with safe_open(path, framework="np") as file:
+        metadata, prototype = file.metadata(), file.get_tensor("prototype")
+    save_file({"prototype": np.ascontiguousarray(change(prototype))}, path, metadata)
+    with pytest.raises(UserError, match=r"damaged \(no \d+ finite numbers"):
         Tracer.load([copy], "cpu", 1)
 
 

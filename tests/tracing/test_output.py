@@ -1,6 +1,7 @@
 """What the commands print, draw and return."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import soundfile
 
 from srctrace.cli import main
-from srctrace.tracing.output import clock, shown
+from srctrace.tracing.text import clock, shown
 from tests.tracing.small_models import RATE, SOURCES, STRANGER, sound
 
 
@@ -95,6 +96,10 @@ def test_the_picture_of_much_is_small(tmp_path, model, monkeypatch):
     image = plot._image(trace, tracer.members[0], plot._view(tracer.members[0]).draw)
     assert image.shape == (20, 50)
     assert list(np.flatnonzero(np.isnan(image).all(axis=0))) == [*range(19, 25)] or np.isnan(image[:, 20:24]).all()
+    monkeypatch.setattr(plot, "BARS", 2)  # the still second is in no bar, as it would be in the first of two
+    assert [(group[0].start, group[-1].end) for group in plot._groups(trace.segments)] == [(0, 3), (4, 8)]
+    monkeypatch.setattr(plot, "BARS", 1)
+    assert [(group[0].start, group[-1].end) for group in plot._groups(trace.segments)] == [(0, 3), (4, 8)]
     plot.plot(trace, tracer.members[0], tmp_path / "a.png")
     assert (tmp_path / "a.png").exists()
 
@@ -119,6 +124,56 @@ def test_a_picture_of_no_format(capsys, model, sounds):
     with pytest.raises(SystemExit) as stopped:
         run("trace", sounds / "hum.wav", "--model", model, "--plot", "a.bmp")
     assert stopped.value.code == 2
+
+
+def test_stretches_are_not_joined_across_silence(capsys, tmp_path, model):
+    parts = [sound("hum", 6.0), sound("hiss", 1.0), np.zeros(2 * RATE), sound("hiss", 2.0)]
+    soundfile.write(tmp_path / "a.wav", np.concatenate(parts), RATE)
+    assert run("trace", tmp_path / "a.wav", "--model", model) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "0:06.0 - 0:07.0 known source hiss" in out
+    assert "0:09.0 - 0:11.0 known source hiss" in out
+
+
+def test_a_picture_of_a_pipe_is_refused_before_it_is_read(capsys, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert run("trace", tmp_path / "pipe", "--model", "nowhere", "--plot", "a.png") == 2
+    assert "neither standard input nor a pipe" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text(capsys, tmp_path, model, sounds):
+    """Is traced as any other, and shown with what is no text escaped; and so where it cannot be read."""
+    for folder, name in (("good", "buzz.wav"), ("bad", "broken.wav")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(sounds / name, tmp_path / folder / os.fsdecode(b"\x1b[31m\xff.wav"))
+    files = [tmp_path / "bad", tmp_path / "good", sounds / "hum.wav"]
+    assert run("trace", *files, "--model", model, "--tsv") == 1
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[2] for line in out.splitlines()] == ["source", "", "buzz", "hum"]
+    assert err.startswith(f"srctrace trace: {tmp_path}/bad/\\x1b[31m\\udcff.wav: cannot be read as audio")
+    assert run("enrol", "new", tmp_path / "bad", "--model", shutil.copytree(model, tmp_path / "model")) == 2
+    assert "bad/\\x1b[31m\\udcff.wav: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("owner/name@main", "in folders only; of one on the hub, have a copy: hf download"),
+        ("EMPTY", "has no model.json: a model is a folder"),
+        ("FILE", "a file: a model is a folder"),
+    ],
+)
+def test_enrolling_in_what_is_no_folder_of_a_model(capsys, tmp_path, sounds, model, message):
+    given = {"EMPTY": tmp_path, "FILE": sounds / "hum.wav"}
+    assert run("enrol", "new", sounds / "hum.wav", "--model", given.get(model, model)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_messages_name_the_command_once(capsys, tmp_path, model):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
+    for file in ("-", tmp_path / "silent.wav"):
+        assert run("enrol", "new", file, "--model", model) == 2
+        assert capsys.readouterr().err.count("enrol:") == 1
 
 
 def test_enrolling(capsys, tmp_path, model, sounds):

@@ -12,7 +12,7 @@ import soundfile
 from srctrace.audio import SAMPLE_RATE, decode
 from srctrace.errors import UserError
 from srctrace.tracing.reading import PIECE, read_ahead
-from srctrace.tracing.segments import LEAST_REST, find_audio, segments
+from srctrace.tracing.segments import LEAST_RATE, LEAST_REST, find_audio, segments
 from tests.tracing.small_models import sound
 
 LENGTH = 4 * SAMPLE_RATE
@@ -79,6 +79,15 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     assert peaks[1] < 1.5 * peaks[0]
 
 
+def test_a_low_rate_takes_no_more_memory(tmp_path):
+    """A block of as many frames would be 17 MB at 16 kHz."""
+    path = write(tmp_path / "a.wav", np.resize(sound("hiss", 10.0), 300_000), rate=LEAST_RATE)
+    tracemalloc.start()
+    assert next(segments(path, 4.0)).end == 4.0
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
 def broken(path, kind):
     if kind == "missing":
         return path
@@ -96,6 +105,8 @@ def broken(path, kind):
         path.write_bytes(whole[: len(whole) // 2])
     elif kind == "NaN":
         write(path, np.where(np.arange(100_000) == 90_000, np.nan, 0.1), subtype="FLOAT")
+    elif kind == "1 Hz":
+        write(path, sound("hiss", 6.0), rate=1)
     elif kind == "folder":
         path.mkdir()
     elif kind == "raw":
@@ -114,6 +125,7 @@ def broken(path, kind):
         ("truncated", "truncated: "),
         ("truncated flac", "cannot be read as audio|truncated"),
         ("NaN", "holds NaN or infinity"),
+        ("1 Hz", "1 samples per second, where speech has 1000"),
         ("folder", "a folder without audio"),
         ("raw", "cannot be read as audio"),
     ],
@@ -140,6 +152,36 @@ def test_a_named_pipe_is_read(tmp_path):
     found = list(segments(pipe, 4.0))
     writer.join()
     np.testing.assert_array_equal(found[0].samples, next(segments(path, 4.0)).samples)
+
+
+def test_a_name_that_is_not_utf_8_is_read(tmp_path):
+    path = write(tmp_path / "a.wav", sound("hum", 6.0))
+    bad = tmp_path / os.fsdecode(b"bad\xff.wav")
+    bad.write_bytes(path.read_bytes())
+    (piece,) = read_ahead(find_audio([tmp_path / bad.name]), 4.0, 1)
+    assert not piece.error
+    np.testing.assert_array_equal(piece.segments[0].samples, next(segments(path, 4.0)).samples)
+
+
+def test_whatever_happens_to_a_file_the_others_are_read(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", sound("hum", 4.0))
+    whole = soundfile.SoundFile
+
+    def fail(error):
+        def opened(file):
+            if file.endswith(b"bad.wav"):
+                raise error
+            return whole(file)
+
+        (tmp_path / "bad.wav").write_bytes(path.read_bytes())
+        monkeypatch.setattr(soundfile, "SoundFile", opened)
+        return list(read_ahead([tmp_path / "bad.wav", path], 4.0, 1))
+
+    bad, good = fail(ZeroDivisionError("no reason"))
+    assert bad.error.startswith(f"{tmp_path / 'bad.wav'}: cannot be read (ZeroDivisionError: no reason)")
+    assert (len(good.segments), good.error) == (1, "")
+    with pytest.raises(MemoryError):
+        fail(MemoryError())
 
 
 def test_silence_is_told_apart(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,10 +19,12 @@ from srctrace.features import Utterances, pack_lfcc
 from srctrace.frontends.ssl import load_encoder
 from srctrace.frontends.tiny import make_checkpoint
 from srctrace.frontends.weights import locate, pin
+from srctrace.openset import detectors
 from srctrace.protocol import COLUMNS
 from srctrace.score import Lists, score
 from srctrace.tables import read_table, write_table
 from srctrace.tracing import Tracer
+from srctrace.tracing.basis import basis_lines, basis_of
 from srctrace.tracing.result import KNOWN, UNKNOWN
 from srctrace.trials import FeatureSets
 from srctrace.waves import pack_waves
@@ -138,6 +141,76 @@ def test_without_a_decision_there_is_no_verdict(undecided, sounds):
     assert trace.ranking[0] == ("hum", pytest.approx(expected[0], abs=1e-5))
     assert tracer.basis["models"][0]["decision"] is None
     assert tracer.basis["tested_on_real_speech"] is None
+
+
+def test_where_a_model_has_no_decision_none_is_calibrated(tmp_path, model, sounds):
+    """A mean of calibrated and other probabilities would be neither."""
+    other = make_model(tmp_path / "other", threshold=None, seed=3)
+    wave = decode(sounds / "buzz.wav").samples[np.newaxis]
+    tracer = load(model, other)
+    (trace,) = tracer.trace([sounds / "buzz.wav"])
+    logs = [log_softmax(logits_of(folder, wave)[0]) for folder in (model, other)]
+    np.testing.assert_allclose([dict(trace.ranking)[s] for s in SOURCES], softmax(np.mean(logs, axis=0)), rtol=1e-4)
+    assert trace.verdict is None
+    (line,) = (line for line in basis_lines(tracer.basis) if "geometric mean" in line)
+    assert "none is calibrated; there is no verdict, and no enrolled source is considered" in line
+
+
+def test_a_source_without_train_utterances_is_like_nothing(tmp_path, model, sounds):
+    """Its prototype of zeros would be nearer than all that are behind it."""
+    folder = shutil.copytree(model, tmp_path / "model")
+    fitted = decision.load(folder)
+    prototypes = np.stack([*-fitted.prototypes[:1].repeat(2, axis=0), np.zeros(fitted.prototypes.shape[1])])
+    weights = decision.read_model(folder)["weights_sha256"]
+    decision.save(replace(fitted, prototypes=prototypes), folder / decision.NAME, weights)
+    tracer = load(folder)
+    (member,) = tracer.members
+    waves = decode(sounds / "hum.wav").samples[np.newaxis]
+    similarity = member.decision.project(member.run(member.front_end(waves))[0]) @ -fitted.prototypes[0]
+    assert similarity < 0
+    tracer.enrolled, tracer._prototypes = ["new"], [fitted.prototypes[:1]]
+    assert tracer._weigh(waves).known == pytest.approx(similarity)
+
+
+def test_real_speech_is_told_by_languages(model):
+    """Of other languages alone, it is no test."""
+    (one,) = load(model).members
+    means = {"auroc": 0.7, "false_acceptance": 0.25, "false_rejection": 0.05}
+    elsewhere = {"bona_fide_other_languages": {"languages": ["de", "pl"], **means}}
+    trained = {"bona_fide": True, "bona_fide_trained_languages": {"languages": ["en"], **means}}
+    words = []
+    for facts in ({}, elsewhere, elsewhere | trained):
+        tested = replace(one, decision=replace(one.decision, facts=one.decision.facts | facts))
+        basis = basis_of([tested])
+        assert basis["tested_on_real_speech"] == ("bona_fide" in facts)
+        words.append("\n".join(basis_lines(basis)))
+    assert "  Not tested on real speech: of a recording" in words[0]
+    assert "  Not tested on real speech in the training languages: of a recording" in words[1]
+    assert "    of real speech in other languages (de, pl), 25.0 % was called a known source\n" in words[1]
+    assert "    of real speech in the training languages (en), 25.0 % was called a known source\n" in words[2]
+    assert words[2].endswith("  Tested on real speech in the training languages, as on an unknown source.")
+    both = basis_of([tested, one])
+    assert both["tested_on_real_speech"] is False
+
+
+def test_a_name_of_the_hub_reaches_no_terminal_as_it_is(model):
+    (one,) = load(model).members
+    named = replace(one, description=replace(one.description, system="\x1b[31mred", training={"corpus": "a\nb"}))
+    lines = basis_lines(basis_of([named]))
+    assert all(line.isprintable() for line in lines)
+    assert any("\\x1b[31mred" in line for line in lines)
+
+
+def test_a_decision_on_other_embeddings_is_refused(tmp_path, model):
+    folder = shutil.copytree(model, tmp_path / "model")
+    fitted = decision.load(folder)
+    learnt = {"mean": np.ones(3)}
+    smaller = replace(
+        fitted, centre=np.zeros(3), whitening=fitted.whitening[:3], detector=detectors.Detector("nsd", learnt)
+    )
+    decision.save(smaller, folder / decision.NAME, decision.read_model(folder)["weights_sha256"])
+    with pytest.raises(UserError, match="of embeddings of size 3, and those of the model have"):
+        load(folder)
 
 
 def test_several_models_are_averaged(tmp_path, model, sounds):
