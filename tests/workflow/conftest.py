@@ -54,10 +54,11 @@ def environment() -> dict[str, str]:
 
 
 def small_config() -> dict:
-    """Two languages, one system, one epoch."""
+    """Two languages, one system, one epoch, no unknown sources."""
     config = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
     config["systems"] = ["lfcc-resnet18"]
     config["corpus"]["out_of_set"] = []
+    config["protocols"] = ["mono"]
     config["corpus"]["path"] = "data/tiny"
     return config
 

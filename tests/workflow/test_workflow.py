@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from srctrace import decision
 from srctrace.tables import read_table, write_table
 from tests.workflow.conftest import ROOT, Run, environment, small_config
 
@@ -60,7 +61,7 @@ def test_a_second_run_has_nothing_to_do(finished):
 def test_changing_a_key_reruns_what_depends_on_it(finished, section, key, value, expected):
     config = copy.deepcopy(finished.config)
     config.setdefault(section, {})[key] = value
-    jobs = set(planned(finished, config)) - {"all", "total", "record_config", "plot", "report"}
+    jobs = set(planned(finished, config)) - {"all", "total", "record_config", "illustrate", "plot", "report"}
     assert jobs == expected
 
 
@@ -159,6 +160,37 @@ def test_clusters_can_be_speakers(finished, tmp_path):
     assert "clusters of speaker embeddings, not persons" in (results / "report.html").read_text()
 
 
+def test_unknown_sources_and_real_speech(finished, tmp_path):
+    """One source is kept out of training; some of another stands for real speech, in one language only."""
+    config = copy.deepcopy(finished.config)
+    speech = finished.folder / "data" / "tiny" / "speech"
+    shutil.copytree(speech / "pl" / "formant", tmp_path / "real" / "pl_PL" / "a book")
+    config["corpus"] |= {"name": "mine", "type": "folder", "path": str(speech), "sources": ["klatt1", "klatt2"]}
+    config["corpus"] |= {"out_of_set": ["klatt5"], "bona_fide": str(tmp_path / "real")}
+    noise = finished.folder / "data" / "builtin"
+    config |= {"protocols": ["mono", "out-of-set"], "systems": ["lfcc-resnet18+aam"], "variants": ["clean", "noise"]}
+    config |= {"noise": {"musan": str(noise / "musan"), "rirs": str(noise / "rirs")}, "split": {"unseen_speakers": 0}}
+    run = Run(tmp_path, config)
+    done = run.snakemake("--show-failed-logs")
+    assert done.returncode == 0, done.stdout[-5000:]
+    results = tmp_path / "results"
+    rows = read_table(results / "openset.tsv", ["train", "test", "method", "unknown", "n_unknown", "auroc"])
+    assert {(row["test"], row["unknown"]) for row in rows} == {
+        *(("en", "klatt5"), ("en", "all"), ("pl", "klatt5"), ("pl", "all"), ("pl", "bona-fide")),
+    }
+    real = len(list((tmp_path / "real" / "pl_PL" / "a book").glob("*.wav")))
+    assert {int(row["n_unknown"]) for row in rows if row["unknown"] == "bona-fide"} == {real}
+    assert {row["unknown"] for row in read_table(results / "fewshot.tsv", ["unknown"])} == {"klatt5"}
+    facts = {
+        train: decision.load(results / "mine" / "models" / "lfcc-resnet18+aam" / train / "seed1").facts
+        for train in ("en", "pl")
+    }
+    assert (facts["en"]["bona_fide"], facts["pl"]["bona_fide"]) == (False, True)
+    assert planned(run) == {}
+    changed = copy.deepcopy(config) | {"recipes": {"aam": {"loss": "aam", "margin": 0.1}}}
+    assert planned(run, changed)["train"] == 2
+
+
 def test_a_language_pair_is_a_target(finished):
     target = "results/tiny/models/lfcc-resnet18/en/seed1/scores/pl.tsv"
     done = finished.snakemake("--dry-run", "--forcerun", "score_mono", "--", target)
@@ -182,7 +214,10 @@ def intermediate_files(run: Run) -> list[str]:
         f"{model}/model.safetensors",
         f"{model}/model.json",
         f"{model}/scores/pl.tsv",
+        f"{model}/embeddings.npy",
         f"{model}/metrics.tsv",
+        f"{model}/decision.safetensors",
+        "results/projection.json",
     ]
 
 
