@@ -215,7 +215,7 @@ def training_of(config: Mapping, system: str, train: Condition) -> dict:
     That is its front-end's, where that is a fine-tuned SSL model, and over it the one that its name ends in.
 
     Raises:
-        ConfigError: there is no such recipe, or it cannot be had with the front-end.
+        ConfigError: there is no such recipe.
     """
     frontend = frontend_of(config, system, train)
     fine_tuned = frontend and frontend.mode == FINE_TUNED
@@ -223,13 +223,7 @@ def training_of(config: Mapping, system: str, train: Condition) -> dict:
     if plus and named not in config["recipes"]:
         raise ConfigError(f"systems: {system!r}: unknown recipe {named!r}; known: {', '.join(config['recipes'])}")
     training = config["train"] | (config["recipes"][frontend.recipe] if fine_tuned else {})
-    training |= config["recipes"][named] if plus else {}
-    if fine_tuned and training["outliers"]:
-        raise ConfigError(
-            f"systems: {system!r}: outliers are made of features, and a fine-tuned SSL model is given waveforms: set "
-            "outliers to 0 in its recipe"
-        )
-    return training
+    return training | (config["recipes"][named] if plus else {})
 
 
 def ssl_frontends(config: Mapping) -> dict[str, SslFrontend]:
@@ -305,7 +299,12 @@ def check(config: Mapping) -> None:
     ssl_frontends(config)
     found = conditions(config)
     for system, train in product(config["systems"], tests(config)):
-        training_of(config, system, found[train])
+        frontend = frontend_of(config, system, found[train])
+        if training_of(config, system, found[train])["outliers"] and frontend and frontend.mode == FINE_TUNED:
+            raise ConfigError(
+                f"systems: {system!r}: outliers are made of features, and a fine-tuned SSL model is given waveforms: "
+                "set outliers to 0 in its recipe"
+            )
     unknown = set(config["train"]["variants"]) - set(config["variants"])
     if unknown:
         raise ConfigError(f"train.variants: {', '.join(sorted(unknown))} is not among variants")

@@ -49,7 +49,7 @@ def test_features_are_those_of_the_variants(root):
     utterances = Utterances.open(root / "waves.npy", root / "bank.npy", split_of, variants, seed=7)
     pack_lfcc(utterances, root / "f.npy", LfccOptions())
     store, made = open_features(root / "f.npy")
-    assert made == json.loads(json.dumps({"frontend": "lfcc"} | dataclasses.asdict(LfccOptions())))
+    assert made == json.loads(json.dumps({"frontend": "lfcc"} | dataclasses.asdict(LfccOptions()) | {"seconds": 1.0}))
     assert [row["utterance"] for row in store.rows] == [u for u in split_of for _ in variants]
     bank, waves = open_bank(root / "bank.npy"), open_store(root / "waves.npy")
     for index, row in enumerate(store.rows):
