@@ -298,15 +298,15 @@ class _Run:
 
     def _step(self, inputs: Tensor, targets: Tensor, epoch: int, step: int) -> float:
         torch.manual_seed(_torch_seed(self.seed, "step", epoch, step))
-        outliers = inputs[:0]
+        outliers = None
         if self.options.outliers:
             outliers = make_outliers(inputs, targets, generator(self.seed, "outliers", epoch, step))
         if self.options.mixup:
             inputs, targets = self._mixed(inputs, targets, epoch, step)
-        _, logits = self.model(torch.cat([inputs, outliers]))
-        loss = self._loss(logits[: len(inputs)], targets)
-        if self.options.outliers:
-            loss = loss - self.options.outliers * logits[len(inputs) :].log_softmax(dim=1).mean()
+        _, logits = self.model(inputs if outliers is None else torch.cat([inputs, outliers]))
+        loss = self._loss(logits[: len(targets)], targets)
+        if outliers is not None:
+            loss = loss - self.options.outliers * logits[len(targets) :].log_softmax(dim=1).mean()
         if not torch.isfinite(loss):
             raise self._diverged(f"the loss is {loss.item()}", epoch, step)
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,6 +1,7 @@
-"""Figures inside the page."""
+"""What is inside a page: figures, and how its policy names styles and scripts."""
 
 import base64
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,11 @@ class Figure:
     height: int
     alt: str
     caption: str
+
+
+def policy_digest(text: str) -> str:
+    """A style or a script, as a content security policy names what it allows: base64 of its SHA-256."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def embed(path: Path, alt: str, caption: str) -> Figure:

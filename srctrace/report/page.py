@@ -1,7 +1,5 @@
 """The report's page: one HTML file that needs nothing beside itself, not even a network."""
 
-import base64
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,6 +17,7 @@ from srctrace.report.answers import answers
 from srctrace.report.canvas import DASH, percent
 from srctrace.report.color import shade
 from srctrace.report.corpus_tables import corpus_table, split_table
+from srctrace.report.embed import policy_digest
 from srctrace.report.inputs import ReportData, ReportInputs
 from srctrace.report.maps import COLOURS, maps
 from srctrace.report.names import slug
@@ -82,9 +81,9 @@ def write_report(
     }
     page = environment.get_template("report.html.j2").render(
         style=Markup(style),
-        style_hash=_digest(style),
+        style_hash=policy_digest(style),
         script=Markup(script),
-        script_hash=_digest(script),
+        script_hash=policy_digest(script),
         **_context(data, Path(figures), origin or this_origin()),
     )
     with atomic_path(out) as temporary:
@@ -191,8 +190,3 @@ def _colouring_classes() -> str:
         for by in COLOURINGS
         for place in range(COLOURS + 1)
     )
-
-
-def _digest(text: str) -> str:
-    """As the policy names what it allows."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,12 +1,12 @@
 """The page that a file is dropped to: one answer that loads nothing else."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from srctrace.report.embed import policy_digest
 
 
 def render(model: Mapping, has_report: bool) -> tuple[str, str]:
@@ -33,12 +33,7 @@ def render(model: Mapping, has_report: bool) -> tuple[str, str]:
         model, has_report=has_report, style=Markup(style), script=Markup(script)
     )
     policy = (
-        f"default-src 'none'; style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
+        f"default-src 'none'; style-src 'sha256-{policy_digest(style)}'; script-src 'sha256-{policy_digest(script)}'; "
         "connect-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return html, policy
-
-
-def _digest(text: str) -> str:
-    """As a policy names what it allows."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -164,9 +164,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve() -> Iterator[Hub]:
-    hub = Hub()
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
+def serve(hub: Hub | None = None, handler: type[Handler] | None = None) -> Iterator[Hub]:
+    """A hub of one's own, and what answers for it; else one that is empty and can be read."""
+    hub = hub or Hub()
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("HubHandler", (handler or Handler,), {"hub": hub}))
     listening.daemon_threads = True
     listening.handle_error = lambda *_: None  # a client that hangs up is no news
     hub.url = f"http://127.0.0.1:{listening.server_port}"

@@ -7,11 +7,8 @@ import base64
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 from tests.frontends import hub_server
@@ -122,18 +119,5 @@ class PushHandler(Handler):
         self.wfile.write(text)
 
 
-@contextmanager
-def serve() -> Iterator[Hub]:
-    hub = Hub()
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("HubHandler", (PushHandler,), {"hub": hub}))
-    listening.daemon_threads = True
-    listening.handle_error = lambda *_: None  # a client that hangs up is no news
-    hub.url = f"http://127.0.0.1:{listening.server_port}"
-    thread = threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield hub
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join()
+def serve() -> AbstractContextManager[Hub]:
+    return hub_server.serve(Hub(), PushHandler)
